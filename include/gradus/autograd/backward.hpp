@@ -20,8 +20,9 @@ inline std::vector<std::shared_ptr<PlaceBase>> places_in_order(const std::shared
     std::vector<Visit> path{{root, 0}};
     while (!path.empty()) {
         Visit& visit = path.back();
-        GRADUS_CHECK(!visit.place->graph_freed,
-                     "backward: this part of the graph has been freed by an earlier backward(); run the forward pass again");
+        GRADUS_CHECK(
+            !visit.place->graph_freed,
+            "backward: this part of the graph has been freed by an earlier backward(); run the forward pass again");
         const Node* creator = visit.place->creator.get();
         if (creator && visit.next_input < creator->inputs().size()) {
             const std::shared_ptr<PlaceBase>& input = creator->inputs()[visit.next_input++];

@@ -30,9 +30,11 @@ double weighted_sum(const Tensor<double, D>& y, const Tensor<double, D>& dy) {
 
 // Every input must be a leaf that requires a gradient. Values are restored before returning, gradients are left set.
 template <class Function, class D>
-void gradcheck(const Function& function, std::vector<Variable<double, D>> inputs, const GradcheckOptions& options = {}) {
+void gradcheck(const Function& function, std::vector<Variable<double, D>> inputs,
+               const GradcheckOptions& options = {}) {
     for (Variable<double, D>& input : inputs) {
-        GRADUS_CHECK(input.requires_grad() && input.is_leaf(), "gradcheck: an input is no leaf that requires a gradient");
+        GRADUS_CHECK(input.requires_grad() && input.is_leaf(),
+                     "gradcheck: an input is no leaf that requires a gradient");
         input.zero_grad();
     }
     Generator generator{1, 0, 0};
@@ -44,8 +46,8 @@ void gradcheck(const Function& function, std::vector<Variable<double, D>> inputs
     for (std::size_t k = 0; k < inputs.size(); ++k) {
         Tensor<double, D>& x = inputs[k].mutable_value();
         const std::vector<double> values = x.to_vector();
-        const std::vector<double> analytic = inputs[k].grad().defined() ? inputs[k].grad().to_vector()
-                                                                         : std::vector<double>(values.size(), 0.0);
+        const std::vector<double> analytic =
+            inputs[k].grad().defined() ? inputs[k].grad().to_vector() : std::vector<double>(values.size(), 0.0);
         std::vector<double> numeric(values.size());
         double scale = 0;
         for (std::size_t i = 0; i < values.size(); ++i) {
@@ -62,8 +64,8 @@ void gradcheck(const Function& function, std::vector<Variable<double, D>> inputs
         x.copy_from(Tensor<double, D>::from(x.shape(), values));
         for (std::size_t i = 0; i < values.size(); ++i)
             GRADUS_CHECK(std::abs(analytic[i] - numeric[i]) <= options.absolute + options.relative * scale,
-                         "gradcheck: input ", k, " of shape ", x.shape(), ", element ", i, ": backward gives ", analytic[i],
-                         ", the difference quotient ", numeric[i]);
+                         "gradcheck: input ", k, " of shape ", x.shape(), ", element ", i, ": backward gives ",
+                         analytic[i], ", the difference quotient ", numeric[i]);
     }
 }
 

@@ -161,7 +161,8 @@ class HostBuffer {
 
 public:
     explicit HostBuffer(Index count)
-        : bytes_(static_cast<std::size_t>(count) * sizeof(T)), data_(static_cast<T*>(host_allocator().allocate(bytes_))) {}
+        : bytes_(static_cast<std::size_t>(count) * sizeof(T)),
+          data_(static_cast<T*>(host_allocator().allocate(bytes_))) {}
     ~HostBuffer() { host_allocator().release(data_, bytes_); }
     HostBuffer(const HostBuffer&) = delete;
     HostBuffer& operator=(const HostBuffer&) = delete;

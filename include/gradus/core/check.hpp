@@ -76,7 +76,8 @@ inline ErrorHandler& error_handler() {
 
 }  // namespace gradus::inline GRADUS_ABI
 
-#define GRADUS_CHECK(condition, ...)                                                \
-    do {                                                                            \
-        if (!(condition)) [[unlikely]] ::gradus::fail(::gradus::text(__VA_ARGS__)); \
+#define GRADUS_CHECK(condition, ...)                     \
+    do {                                                 \
+        if (!(condition)) [[unlikely]]                   \
+            ::gradus::fail(::gradus::text(__VA_ARGS__)); \
     } while (false)

@@ -25,7 +25,7 @@ public:
     using ElementType = T;
     using DeviceType = D;
 
-    Tensor() = default;  // undefined: no storage
+    Tensor() = default;                  // undefined: no storage
     explicit Tensor(const Shape& shape)  // uninitialised
         : shape_(shape), storage_(std::make_shared<Storage<D>>(static_cast<std::size_t>(shape.numel()) * sizeof(T))) {}
 
@@ -42,8 +42,8 @@ public:
     static Tensor scalar(T value) { return full({}, value); }
     // The elements in row-major order; their number must be the shape's.
     static Tensor from(const Shape& shape, std::span<const T> values) {
-        GRADUS_CHECK(static_cast<Index>(values.size()) == shape.numel(), "tensor: shape ", shape, " needs ", shape.numel(),
-                     " values, got ", values.size());
+        GRADUS_CHECK(static_cast<Index>(values.size()) == shape.numel(), "tensor: shape ", shape, " needs ",
+                     shape.numel(), " values, got ", values.size());
         Tensor x(shape);
         copy_bytes(D{}, x.mutable_data(), Cpu{}, values.data(), x.bytes());
         return x;
@@ -91,7 +91,8 @@ public:
 
     // The same elements under another shape.
     Tensor reshape(const Shape& shape) const {
-        GRADUS_CHECK(shape.numel() == numel(), "reshape: ", shape_, " has ", numel(), " elements, ", shape, " has ", shape.numel());
+        GRADUS_CHECK(shape.numel() == numel(), "reshape: ", shape_, " has ", numel(), " elements, ", shape, " has ",
+                     shape.numel());
         Tensor x = *this;
         x.shape_ = shape;
         return x;

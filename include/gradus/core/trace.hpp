@@ -12,8 +12,8 @@
 namespace gradus::inline GRADUS_ABI {
 
 struct TraceState {
-    std::vector<std::string_view> layers;  // the names from the root module down to the running one
-    const char* operation = "";            // the innermost running operation, "" outside of any
+    std::vector<std::string_view> layers;            // the names from the root module down to the running one
+    const char* operation = "";                      // the innermost running operation, "" outside of any
     void (*begin)(const char* operation) = nullptr;  // a profiler's hooks: called around every operation when set
     void (*end)(const char* operation) = nullptr;
 };

@@ -19,9 +19,7 @@ public:
     GRADUS_HOST_DEVICE View(T* data, const Extents& shape) : data_(data), shape_(shape) {}
 
     // A view to write is also a view to read.
-    GRADUS_HOST_DEVICE operator View<const T, R>() const
-        requires(!std::is_const_v<T>)
-    {
+    GRADUS_HOST_DEVICE operator View<const T, R>() const requires(!std::is_const_v<T>) {
         return View<const T, R>(data_, shape_);
     }
 
@@ -34,8 +32,7 @@ public:
     }
 
     template <class... I>
-        requires(sizeof...(I) == R)
-    GRADUS_HOST_DEVICE T& operator()(I... index) const {
+    requires(sizeof...(I) == R) GRADUS_HOST_DEVICE T& operator()(I... index) const {
         const Index i[] = {static_cast<Index>(index)...};
         Index offset = i[0];
         for (int d = 1; d < R; ++d) offset = offset * shape_[static_cast<std::size_t>(d)] + i[d];
