@@ -26,8 +26,8 @@ private:
     bool before_;
 };
 
-// Fails where x holds a value that is not finite. `what` is "the result" or "the gradient of input 0"; the layer's path is
-// added by fail(), from the open LayerScope.
+// Fails where x holds a value that is not finite. `what` is "the result" or "the gradient of input 0"; the layer's path
+// is added by fail(), from the open LayerScope.
 template <class T, class D>
 void check_finite(std::string_view operation, std::string_view what, const Tensor<T, D>& x) {
     const std::vector<T> values = x.to_vector();

@@ -1,6 +1,6 @@
 // autograd/backward.hpp   The walk: every node once, after all nodes that used its output (reverse topological order).
-// The order is found by a depth-first search with its own stack, so a chain of any length is fine, and it depends on the
-// graph alone: gradients are added in the same order in every run.
+// The order is found by a depth-first search with its own stack, so a chain of any length is fine, and it depends on
+// the graph alone: gradients are added in the same order in every run.
 #pragma once
 
 #include <unordered_set>

@@ -1,7 +1,7 @@
 // autograd/gradcheck.hpp   Compares gradients with central differences: (f(x + h) - f(x - h)) / 2h, in double.
 //     gradcheck([](const auto& in) { return conv2d(in[0], in[1], {.padding = 1}); }, {x, weight});
-// Works for any function of Variables, your own layers included. f = sum(dy * output) with a fixed random dy, so that every
-// output element matters. A mismatch is an error that names the input, the element and both values.
+// Works for any function of Variables, your own layers included. f = sum(dy * output) with a fixed random dy, so that
+// every output element matters. A mismatch is an error that names the input, the element and both values.
 // Cost     two forward passes for every input element: use small shapes.
 #pragma once
 

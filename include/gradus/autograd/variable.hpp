@@ -1,11 +1,12 @@
 // autograd/variable.hpp   Reverse-mode differentiation: a tensor with a place in the graph, and the tape behind it.
-// Problem  With f = sum(dy * g(x)) for every operation g of a program, find df/dx for all inputs x at the cost of a few forward
-//          passes (Linnainmaa 1970; Baydin et al. 2018, JMLR 18(153), section 3.2).
-// Graph    Every operation that runs leaves a Node, which knows the Places of its inputs. A Place is where a value stands in
-//          the graph: its gradient and the Node that made it. A Node never owns its output, so the graph has no cycle and
-//          disappears with the last Variable on it.
+// Problem  With f = sum(dy * g(x)) for every operation g of a program, find df/dx for all inputs x at the cost of a few
+//          forward passes (Linnainmaa 1970; Baydin et al. 2018, JMLR 18(153), section 3.2).
+// Graph    Every operation that runs leaves a Node, which knows the Places of its inputs. A Place is where a value
+//          stands in the graph: its gradient and the Node that made it. A Node never owns its output, so the graph has
+//          no cycle and disappears with the last Variable on it.
 //              Variable x, y --- conv2d ---> Variable z        z.place -> Conv2dNode -> x.place, y.place
-// Backward walks the Nodes from the last to the first. A Node is dropped as soon as it has run, and with it the tensors it saved.
+// Backward walks the Nodes from the last to the first. A Node is dropped as soon as it has run, and with it the tensors
+// it saved.
 #pragma once
 
 #include <memory>
@@ -52,8 +53,8 @@ protected:
     std::vector<std::shared_ptr<PlaceBase>> inputs_;
 
 private:
-    // A graph of 10,000 nodes in a row would destroy itself 10,000 calls deep. So a dying node hands its inputs to a list,
-    // and only the outermost destructor empties that list.
+    // A graph of 10,000 nodes in a row would destroy itself 10,000 calls deep. So a dying node hands its inputs to a
+    // list, and only the outermost destructor empties that list.
     void release_inputs() {
         static thread_local std::vector<std::shared_ptr<PlaceBase>>* pending = nullptr;
         if (pending) {
@@ -105,7 +106,8 @@ public:
         place_->own_gradient();
         return {place_->gradient, mode};
     }
-    // For operations that pass a gradient on unchanged: shares dy where nothing has arrived yet. False means: use target().
+    // For operations that pass a gradient on unchanged: shares dy where nothing has arrived yet. False means: use
+    // target().
     bool accept(const Tensor<T, D>& dy) const {
         if (place_->gradient.defined()) return false;
         place_->gradient = dy.reshape(place_->shape);

@@ -1,10 +1,10 @@
-// blocks/residual.hpp   Residual blocks: y = relu(F(x) + shortcut(x)) (He et al. 2015, arXiv 1512.03385, figures 2 and 5).
-// Problem  A deeper plain network trains worse than a shallow one. Learning the difference F to the identity is easier, and the
-//          gradient reaches early layers through the sum unhindered.
+// blocks/residual.hpp   Residual blocks: y = relu(F(x) + shortcut(x)) (He et al. 2015, arXiv 1512.03385, fig. 2, 5).
+// Problem  A deeper plain network trains worse than a shallow one. Learning the difference F to the identity is easier,
+//          and the gradient reaches early layers through the sum unhindered.
 //     BasicBlock   F = 3x3(s) BN ReLU 3x3 BN                       two convolutions of `channels`
 //     Bottleneck   F = 1x1 BN ReLU 3x3(s) BN ReLU 1x1 BN           narrow in the middle; the output has 4 * channels
-// Deviates the stride of Bottleneck sits in its 3x3, as in torchvision (ResNet-B), not in the first 1x1: there, three quarters
-//          of the input would never be read.
+// Deviates the stride of Bottleneck sits in its 3x3, as in torchvision (ResNet-B), not in the first 1x1: there, three
+//          quarters of the input would never be read.
 #pragma once
 
 #include "gradus/blocks/shortcut.hpp"

@@ -1,7 +1,8 @@
 // blocks/shortcut.hpp   What a residual block adds back when it changes the number of channels or the resolution
 //                       (He, Zhang, Ren, Sun 2015, arXiv 1512.03385, section 3.3).
 //     A, pad         every stride-th pixel, new channels are zero: no parameters (the paper's CIFAR networks)
-//     B, projection  a 1x1 convolution with the stride, then batch norm (torchvision's "downsample.0" and "downsample.1")
+//     B, projection  a 1x1 convolution with the stride, then batch norm (torchvision's "downsample.0" and
+//                    "downsample.1")
 // A block that changes neither passes x on as it is.
 #pragma once
 

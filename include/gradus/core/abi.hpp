@@ -1,6 +1,7 @@
 // core/abi.hpp   What compiles Gradus, and how differently compiled parts live in one program.
-// Problem  The library is header-only: every translation unit carries its own copy of each inline function, and the linker
-//          keeps one. If one unit was compiled for AVX-512 and another for SSE2, the survivor may be the wrong one.
+// Problem  The library is header-only: every translation unit carries its own copy of each inline function, and the
+//          linker keeps one. If one unit was compiled for AVX-512 and another for SSE2, the survivor may be the wrong
+//          one.
 // Answer   An inline namespace named after everything that changes the generated code. gradus::Tensor stays
 //          gradus::Tensor in the source; in the object file it is gradus::avx512_throws_threads::Tensor.
 #pragma once

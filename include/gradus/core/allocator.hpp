@@ -1,11 +1,12 @@
 // core/allocator.hpp   Host memory: a caching allocator that counts what lives.
-// Problem  A training step allocates and frees the same few hundred buffers again and again. malloc hands large ones back to
-//          the operating system, and each return costs page faults (PyTorch's step runs 20-50% slower without tuned malloc).
-// Answer   Take memory from the system in large arenas, keep what is freed, split and join free chunks (best fit: Knuth, The
-//          Art of Computer Programming, vol. 1, 2.5). Every buffer is 64-byte aligned, a vector register, and is followed by
-//          at least 64 readable bytes, so that a vector load may run past the last element.
-// Cost     O(log free chunks) an allocation, one lock. Under AddressSanitizer every buffer comes from the system instead, so
-//          that use after free and overflows are found.
+// Problem  A training step allocates and frees the same few hundred buffers again and again. malloc hands large ones
+//          back to the operating system, and each return costs page faults (PyTorch's step runs 20-50% slower without
+//          tuned malloc).
+// Answer   Take memory from the system in large arenas, keep what is freed, split and join free chunks (best fit:
+//          Knuth, The Art of Computer Programming, vol. 1, 2.5). Every buffer is 64-byte aligned, a vector register,
+//          and is followed by at least 64 readable bytes, so that a vector load may run past the last element.
+// Cost     O(log free chunks) an allocation, one lock. Under AddressSanitizer every buffer comes from the system
+//          instead, so that use after free and overflows are found.
 #pragma once
 
 #include <algorithm>

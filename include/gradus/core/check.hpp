@@ -23,7 +23,8 @@ struct Error : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// append_text(out, part): how a part of a message is written. Types of the library add overloads beside their definition.
+// append_text(out, part): how a part of a message is written. Types of the library add overloads beside their
+// definition.
 inline void append_text(std::string& out, std::string_view part) { out += part; }
 inline void append_text(std::string& out, const char* part) { out += part; }
 inline void append_text(std::string& out, char part) { out += part; }

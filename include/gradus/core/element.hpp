@@ -17,7 +17,8 @@ concept FloatingElement =
 template <class T>
 concept Element = FloatingElement<T> || std::same_as<T, std::int64_t> || std::same_as<T, std::uint8_t>;
 
-// Sums, statistics, losses and parameters are float where activations are float, Half or BFloat16, and double for double.
+// Sums, statistics, losses and parameters are float where activations are float, Half or BFloat16, and double for
+// double.
 template <class T>
 struct SumOf {
     using type = float;

@@ -1,8 +1,9 @@
 // core/half.hpp   The two 16-bit floating-point types, as storage: arithmetic happens in float.
 //     Half      1 sign, 5 exponent, 10 fraction bits (IEEE 754 binary16): 11 significant bits, at most 65504.
-//     BFloat16  1 sign, 8 exponent,  7 fraction bits: the upper half of a float. The range of float, 8 significant bits.
-// Conversion from float rounds to the nearest value, ties to even; converting back is exact. A Half becomes a float by itself,
-// a float becomes a Half only where the program says so: Half(x).
+//     BFloat16  1 sign, 8 exponent,  7 fraction bits: the upper half of a float. The range of float, 8 significant
+//               bits.
+// Conversion from float rounds to the nearest value, ties to even; converting back is exact. A Half becomes a float by
+// itself, a float becomes a Half only where the program says so: Half(x).
 #pragma once
 
 #include <bit>

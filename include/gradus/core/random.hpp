@@ -1,8 +1,8 @@
-// core/random.hpp   Random numbers: Philox 4x32-10 (Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as
-//                   1, 2, 3", section 3.3).
+// core/random.hpp   Random numbers: Philox 4x32-10 (Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy
+//                   as 1, 2, 3", section 3.3).
 // Problem  A generator with hidden state gives other numbers when threads ask in another order, or after a resume.
-// Answer   A block cipher on a counter. Number i of stream s of seed k is a pure function of (k, s, i): any thread may compute
-//          any of them, and the whole state to save is three integers.
+// Answer   A block cipher on a counter. Number i of stream s of seed k is a pure function of (k, s, i): any thread may
+//          compute any of them, and the whole state to save is three integers.
 #pragma once
 
 #include <array>
@@ -80,7 +80,8 @@ private:
     static GRADUS_HOST_DEVICE std::uint32_t high(std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); }
 };
 
-// The generator that initialises parameters and draws dropout masks, unless one is given. Used from the main thread only.
+// The generator that initialises parameters and draws dropout masks, unless one is given. Used from the main thread
+// only.
 inline Generator& default_generator() {
     static Generator generator;
     return generator;

@@ -1,10 +1,11 @@
 // core/tensor.hpp   Tensor<T, Device>: a shape and elements in row-major order, without gaps.
-// Tensors are always contiguous. reshape() and slice() of the first dimension share storage; everything else copies. Copying a
-// Tensor copies the handle, not the elements: clone() copies those.
+// Tensors are always contiguous. reshape() and slice() of the first dimension share storage; everything else copies.
+// Copying a Tensor copies the handle, not the elements: clone() copies those.
 //     Tensor<float> x = Tensor<float>::zeros({128, 32, 32, 3});     N, H, W, C
 //     View<float, 4> v = x.write<4>();                              v(n, h, w, c) = 1
-// Kernels read through read<R>() and write through write<R>(), which counts a version (core/storage.hpp). With R smaller than
-// the rank the leading dimensions merge: read<2>() of an NHWC tensor is its (N*H*W, C) matrix, read<1>() all its elements.
+// Kernels read through read<R>() and write through write<R>(), which counts a version (core/storage.hpp). With R
+// smaller than the rank the leading dimensions merge: read<2>() of an NHWC tensor is its (N*H*W, C) matrix, read<1>()
+// all its elements.
 #pragma once
 
 #include <algorithm>

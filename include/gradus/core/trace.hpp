@@ -1,6 +1,6 @@
 // core/trace.hpp   Where the program is: which layer of which network, and which operation.
-// Error messages, anomaly detection and the profiler all want to say "layer2.0.conv1, conv2d". Modules open a LayerScope,
-// operations an OperationScope; both are a push and a pop on a per-thread stack.
+// Error messages, anomaly detection and the profiler all want to say "layer2.0.conv1, conv2d". Modules open a
+// LayerScope, operations an OperationScope; both are a push and a pop on a per-thread stack.
 #pragma once
 
 #include <string>

@@ -51,8 +51,8 @@ using Matrix = View<T, 2>;
 template <class T>
 using Array4 = View<T, 4>;
 
-// Whether a kernel that produces a gradient replaces what is there or adds to it. The first gradient that reaches a tensor
-// overwrites, so nothing has to be filled with zeros first.
+// Whether a kernel that produces a gradient replaces what is there or adds to it. The first gradient that reaches a
+// tensor overwrites, so nothing has to be filled with zeros first.
 enum class Write { overwrite, add };
 
 template <class T, class V>

@@ -1,4 +1,5 @@
-// nn/conv2d.hpp   Conv2d: a convolution with its weight (out, KH, KW, in/groups) and bias (out). Files hold (O, I, KH, KW).
+// nn/conv2d.hpp   Conv2d: a convolution with its weight (out, KH, KW, in/groups) and bias (out). Files hold (O, I, KH,
+//                 KW).
 #pragma once
 
 #include "gradus/convolution/conv2d.hpp"

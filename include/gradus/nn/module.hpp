@@ -5,8 +5,9 @@
 //         Net() { child("conv", conv), child("fc", fc); }
 //         Variable<float> forward(const Variable<float>& x) override { return fc(global_avg_pool2d(relu(conv(x)))); }
 //     };
-// Children register by name, so a parameter's full name is a path: "layer2.0.conv1.weight". Names are torchvision's where it has
-// the model, so its weights load without a name map. A module is neither copied nor moved: its parent points to it.
+// Children register by name, so a parameter's full name is a path: "layer2.0.conv1.weight". Names are torchvision's
+// where it has the model, so its weights load without a name map. A module is neither copied nor moved: its parent
+// points to it.
 #pragma once
 
 #include <string>
