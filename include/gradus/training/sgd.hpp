@@ -1,0 +1,135 @@
+// training/sgd.hpp   Stochastic gradient descent with momentum.
+// Papers   Robbins & Monro 1951; momentum: Polyak 1964; Nesterov's form after Sutskever, Martens, Dahl, Hinton 2013,
+//          "On the importance of initialization and momentum in deep learning", section 2.
+// Problem  The gradient of a batch is noisy, and steep across a ravine where it is flat along it. A sum of past
+//          gradients, the velocity v, cancels what alternates and keeps what persists: up to 1/(1-m) times faster along
+//          the ravine.
+// Formula  (1) d = g + decay * w                 weight decay, as the gradient of decay/2 * w^2
+//          (2) v = m * v + (1 - dampening) * d   the first time v = d
+//          (3) w = w - lr * v                    or, Nesterov:  w = w - lr * (d + m * v)
+// Deviates as PyTorch does, the rate is not part of v (Sutskever et al. have it there): they differ once the rate
+//          changes.
+// Shapes   w, g, v are of one shape; the kernels see them flat, as (N).
+// Cost     one pass: reads w, g, v and writes w, v. Twin: sgd_cpu.hpp
+#pragma once
+
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "gradus/autograd/variable.hpp"
+
+namespace gradus::inline GRADUS_ABI {
+
+// The numbers of one step, in the parameters' type.
+template <class P>
+struct SgdRule {
+    P lr;
+    P decay;
+    P momentum;
+    P fresh;  // 1 - dampening: the weight of the newest gradient in v
+    bool nesterov;
+};
+
+template <class P>
+void sgd_step(Reference, Vector<P> w, Vector<const P> g, Vector<P> v, SgdRule<P> rule) {
+    for (Index i = 0; i < w.size(); ++i) {
+        const P d = g(i) + rule.decay * w(i);                                 // (1)
+        v(i) = rule.momentum * v(i) + rule.fresh * d;                         // (2)
+        w(i) -= rule.lr * (rule.nesterov ? d + rule.momentum * v(i) : v(i));  // (3)
+    }
+}
+// Without momentum v = d, and nothing has to be kept.
+template <class P>
+void sgd_step(Reference, Vector<P> w, Vector<const P> g, SgdRule<P> rule) {
+    for (Index i = 0; i < w.size(); ++i) w(i) -= rule.lr * (g(i) + rule.decay * w(i));
+}
+
+// Parameters that are treated alike. Each of the group's rates is the step's rate times lr_scale.
+template <class P, class D = Cpu>
+struct ParameterGroup {
+    std::vector<Variable<P, D>> parameters;
+    double weight_decay = 0;
+    double lr_scale = 1;
+};
+
+// Decays the weights (rank 2 and more) only, not the biases and not gamma and beta of normalisations: Jia et al. 2018,
+// arXiv 1807.11205; He T. et al. 2018, "Bag of Tricks", arXiv 1812.01187, section 3.1.
+template <class P, class D>
+std::vector<ParameterGroup<P, D>> no_bias_decay(const std::vector<Variable<P, D>>& parameters, double weight_decay) {
+    ParameterGroup<P, D> decayed{{}, weight_decay}, plain{{}, 0};
+    for (const Variable<P, D>& parameter : parameters)
+        (parameter.shape().rank() >= 2 ? decayed : plain).parameters.push_back(parameter);
+    return {decayed, plain};
+}
+
+struct SgdConfig {
+    double momentum = 0;
+    double dampening = 0;
+    bool nesterov = false;
+};
+
+//     Sgd<float> sgd(no_bias_decay(parameters, 1e-4), {.momentum = 0.9, .nesterov = true});
+//     sgd.zero_grad();  loss.backward();  sgd.step(schedule(i));
+// The parameters are Variables that share storage with the model's: write into a model's tensors (copy_from), never
+// replace them. A parameter without a gradient is left as it is. Errors: nesterov without momentum, or with dampening.
+template <class P, class D = Cpu>
+class Sgd {
+public:
+    Sgd(std::vector<ParameterGroup<P, D>> groups, const SgdConfig& config)
+        : groups_(std::move(groups)), config_(config) {
+        GRADUS_CHECK(config.momentum >= 0, "sgd: momentum must not be negative, got ", config.momentum);
+        GRADUS_CHECK(!config.nesterov || (config.momentum > 0 && config.dampening == 0),
+                     "sgd: nesterov needs a momentum above 0 and no dampening, got momentum ", config.momentum,
+                     " and dampening ", config.dampening);
+        for (const ParameterGroup<P, D>& group : groups_)
+            velocities_.resize(velocities_.size() + group.parameters.size());
+    }
+
+    void step(double lr) {
+        GRADUS_CHECK(std::isfinite(lr) && lr >= 0, "sgd: the learning rate must be finite and not negative, got ", lr);
+        const OperationScope operation("sgd");
+        auto velocity = velocities_.begin();
+        for (ParameterGroup<P, D>& group : groups_)
+            for (Variable<P, D>& parameter : group.parameters) update(group, parameter, *velocity++, lr);
+    }
+
+    void zero_grad() {
+        for (ParameterGroup<P, D>& group : groups_)
+            for (Variable<P, D>& parameter : group.parameters) parameter.zero_grad();
+    }
+
+    const std::vector<ParameterGroup<P, D>>& groups() const { return groups_; }
+
+    // v of every parameter, in the order of the groups: what a checkpoint has to keep. Undefined without momentum, and
+    // before a parameter's first step. Assign tensors of the parameters' shapes to resume.
+    std::vector<Tensor<P, D>>& velocities() { return velocities_; }
+
+private:
+    void update(const ParameterGroup<P, D>& group, Variable<P, D>& parameter, Tensor<P, D>& velocity, double lr) {
+        const Tensor<P, D>& gradient = parameter.grad();
+        if (!gradient.defined()) return;
+        SgdRule<P> rule{static_cast<P>(lr * group.lr_scale), static_cast<P>(group.weight_decay),
+                        static_cast<P>(config_.momentum), static_cast<P>(1 - config_.dampening), config_.nesterov};
+        Tensor<P, D>& weight = parameter.mutable_value();
+        if (config_.momentum == 0) {
+            sgd_step(D{}, weight.template write<1>(), gradient.template read<1>(), rule);
+            return;
+        }
+        if (!velocity.defined()) {
+            velocity = Tensor<P, D>::zeros(weight.shape());
+            rule.fresh = 1;  // 0 * m + d: the first v is d itself, whatever the dampening
+        }
+        GRADUS_CHECK(velocity.shape() == weight.shape(), "sgd: a velocity of shape ", velocity.shape(),
+                     " for a parameter of shape ", weight.shape());
+        sgd_step(D{}, weight.template write<1>(), gradient.template read<1>(), velocity.template write<1>(), rule);
+    }
+
+    std::vector<ParameterGroup<P, D>> groups_;
+    SgdConfig config_;
+    std::vector<Tensor<P, D>> velocities_;
+};
+
+}  // namespace gradus::inline GRADUS_ABI
+
+#include "gradus/training/sgd_cpu.hpp"
