@@ -1,0 +1,42 @@
+// Translation units with different instruction sets, with and without threads and exceptions, in one program. Without
+// the inline namespace of core/abi.hpp the linker would keep one copy of each function for all of them.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <string>
+
+#include "abi/unit.hpp"
+
+TEST_CASE("abi: every unit has its own namespace") {
+    CHECK(std::string(serial::abi()) != baseline::abi());
+    CHECK(std::string(aborting::abi()) != baseline::abi());
+    CHECK(std::string(serial::abi()).find("_serial_") != std::string::npos);
+    CHECK(std::string(aborting::abi()).find("_aborts_") != std::string::npos);
+}
+
+TEST_CASE("abi: with the same instructions, threads and exceptions do not change a bit") {
+    const std::vector<float> expected = baseline::trained_weights();
+    REQUIRE(expected.size() > 1000);
+    CHECK(serial::trained_weights() == expected);
+    CHECK(aborting::trained_weights() == expected);
+}
+
+#if defined(GRADUS_TEST_AVX2)
+TEST_CASE("abi: AVX2 and baseline units agree") {
+    CHECK(std::string(avx2::abi()) != baseline::abi());
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
+        MESSAGE("this machine has no AVX2: only compiled and linked");
+        return;
+    }
+    // Rounding differs: fused multiply-adds, and wider vectors add in another order. float has eps = 6e-8; three steps
+    // of a network with some 10^3 terms in a sum leave about eps * sqrt(10^3) of the weights' size, 0.5.
+    const std::vector<float> wide = avx2::trained_weights();
+    const std::vector<float> narrow = baseline::trained_weights();
+    REQUIRE(wide.size() == narrow.size());
+    float difference = 0;
+    for (std::size_t i = 0; i < wide.size(); ++i) difference = std::max(difference, std::abs(wide[i] - narrow[i]));
+    INFO("largest difference " << difference);
+    CHECK(difference < 2e-5f);
+    CHECK(difference > 0);  // two different programs ran
+}
+#endif
