@@ -1,0 +1,116 @@
+// machine/cpu/tile.hpp   The micro-kernel: a block of C that lives in registers while k runs.
+//     C(i, j) = sum over k of A(i, k) * B(k, j)          i < Rows,  j < Vectors * vec_floats
+// Matrix products, convolutions and their gradients are loops around this one function. It keeps Rows * Vectors sums in
+// registers; each step of k loads `Vectors` vectors of B and broadcasts `Rows` numbers of A, for Rows * Vectors
+// multiply-adds (Goto, van de Geijn 2008, "Anatomy of high-performance matrix multiplication", section 4).
+// k need not be contiguous: it is a list of runs. A row of a convolution's kernel is one run of KW * C numbers, so im2col
+// never has to be written to memory.
+// Layout of A   by_row:    A(i, k) = a[i * a_stride + k]      pixels with their channels: forward, backward-data
+//               by_column: A(i, k) = a[k * a_stride + i]      the transpose: gradients of weights, where k is the pixel
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "gradus/machine/cpu/vector.hpp"
+
+namespace gradus::inline GRADUS_ABI {
+
+struct Run {
+    Index a, b, length;  // offsets into A and B, and how many k follow
+};
+
+enum class ALayout { by_row, by_column };
+
+template <int Rows, int Vectors, ALayout Layout>
+GRADUS_INLINE void accumulate(Vec (&sum)[Rows][Vectors], const float* a, Index a_stride, const float* b, Index b_stride,
+                              Index length) {
+    if constexpr (Layout == ALayout::by_column) {
+        for (Index k = 0; k < length; ++k, a += a_stride, b += b_stride) {
+            Vec row[Vectors];
+            GRADUS_UNROLL for (int j = 0; j < Vectors; ++j) row[j] = load(b + j * vec_floats);
+            GRADUS_UNROLL for (int i = 0; i < Rows; ++i) {
+                GRADUS_UNROLL for (int j = 0; j < Vectors; ++j) sum[i][j] += a[i] * row[j];
+            }
+        }
+    } else {
+        // One pointer for four rows: base + {0, 1, 2, 3} * stride are addresses the processor forms by itself.
+        constexpr int groups = (Rows + 3) / 4;
+        const float* base[groups];
+        GRADUS_UNROLL for (int g = 0; g < groups; ++g) base[g] = a + 4 * g * a_stride;
+        const Index two = 2 * a_stride, three = 3 * a_stride;
+        for (Index k = 0; k < length; ++k, b += b_stride) {
+            Vec row[Vectors];
+            GRADUS_UNROLL for (int j = 0; j < Vectors; ++j) row[j] = load(b + j * vec_floats);
+            GRADUS_UNROLL for (int i = 0; i < Rows; ++i) {
+                const Index offset = i % 4 == 0 ? k : i % 4 == 1 ? k + a_stride : i % 4 == 2 ? k + two : k + three;
+                const float x = base[i / 4][offset];
+                GRADUS_UNROLL for (int j = 0; j < Vectors; ++j) sum[i][j] += x * row[j];
+            }
+        }
+    }
+}
+
+// Where a block of C goes.
+struct TileTarget {
+    float* c;
+    Index stride;  // between rows
+    Index last;    // valid columns of the last vector: vec_floats, or less at the right edge
+    bool add;      // to what is there
+};
+
+template <int Rows, int Vectors, ALayout Layout>
+void tile(const float* a, Index a_stride, const float* b, Index b_stride, const Run* runs, Index count,
+          TileTarget target) {
+    Vec sum[Rows][Vectors];
+    GRADUS_UNROLL for (int i = 0; i < Rows; ++i) {
+        GRADUS_UNROLL for (int j = 0; j < Vectors; ++j) sum[i][j] = Vec{};
+    }
+    for (Index r = 0; r < count; ++r)
+        accumulate<Rows, Vectors, Layout>(sum, a + runs[r].a, a_stride, b + runs[r].b, b_stride, runs[r].length);
+    if (target.add) {
+        GRADUS_UNROLL for (int i = 0; i < Rows; ++i) {
+            GRADUS_UNROLL for (int j = 0; j < Vectors; ++j)
+                sum[i][j] += load(target.c + i * target.stride + j * vec_floats);
+        }
+    }
+    GRADUS_UNROLL for (int i = 0; i < Rows; ++i) {
+        float* c = target.c + i * target.stride;
+        GRADUS_UNROLL for (int j = 0; j < Vectors - 1; ++j) store(c + j * vec_floats, sum[i][j]);
+        store_some(c + (Vectors - 1) * vec_floats, sum[i][Vectors - 1], target.last);
+    }
+}
+
+// The registers must hold Rows * Vectors sums, Vectors of B and one number of A.
+constexpr int most_rows(int vectors) { return std::min((vec_registers - 1 - vectors) / vectors, 16); }
+inline constexpr int most_vectors = 3;
+
+using Tile = void (*)(const float*, Index, const float*, Index, const Run*, Index, TileTarget);
+
+template <int Vectors, ALayout Layout, int... Row>
+constexpr std::array<Tile, sizeof...(Row)> tiles_of_width(std::integer_sequence<int, Row...>) {
+    return {&tile<Row + 1, Vectors, Layout>...};
+}
+template <int Vectors, ALayout Layout>
+inline constexpr std::array<Tile, most_rows(Vectors)> tiles =
+    tiles_of_width<Vectors, Layout>(std::make_integer_sequence<int, most_rows(Vectors)>{});
+
+template <ALayout Layout>
+Tile tile_for(Index rows, Index vectors) {
+    const std::size_t r = static_cast<std::size_t>(rows - 1);
+    return vectors == 1 ? tiles<1, Layout>[r] : vectors == 2 ? tiles<2, Layout>[r] : tiles<3, Layout>[r];
+}
+
+// How many vectors wide the blocks of a matrix of `columns` columns should be: wide enough to pay for the broadcasts.
+inline Index tile_vectors(Index columns) {
+    const Index vectors = ceil_div(columns, vec_floats);
+    return vectors == 1 ? 1 : vectors == 3 ? 3 : 2;
+}
+// `rows` rows in blocks of equal height, as near to the highest as possible: 32 in blocks of at most 14 are 11, 11, 10.
+inline Index tile_rows(Index rows, Index vectors) {
+    const Index most = most_rows(static_cast<int>(vectors));
+    return rows == 0 ? 1 : ceil_div(rows, ceil_div(rows, most));
+}
+
+}  // namespace gradus::inline GRADUS_ABI

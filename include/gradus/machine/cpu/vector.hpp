@@ -1,0 +1,58 @@
+// machine/cpu/vector.hpp   Vec: as many floats as one register of this machine holds, in the compiler's own vector type.
+//     Vec y = a * load(x) + b;   store(p, y);              + - * / and comparisons work lane by lane
+// g++ and clang turn these into SSE, AVX, AVX-512 or NEON at -O2, without a library and without intrinsics. Vectors never
+// cross a function that is not inlined: how they are passed would depend on the instruction set.
+#pragma once
+
+#include <cstring>
+
+#include "gradus/core/shape.hpp"
+
+#define GRADUS_INLINE inline __attribute__((always_inline))
+// Loops over the registers of a block have constant bounds and must disappear.
+#define GRADUS_UNROLL _Pragma("GCC unroll 32")
+
+namespace gradus::inline GRADUS_ABI {
+
+#if defined(__AVX512F__)
+inline constexpr int vec_floats = 16;
+inline constexpr int vec_registers = 32;
+#elif defined(__AVX__)
+inline constexpr int vec_floats = 8;
+inline constexpr int vec_registers = 16;
+#elif defined(__aarch64__)
+inline constexpr int vec_floats = 4;
+inline constexpr int vec_registers = 32;
+#else
+inline constexpr int vec_floats = 4;
+inline constexpr int vec_registers = 16;
+#endif
+
+typedef float Vec __attribute__((vector_size(vec_floats * sizeof(float))));
+typedef float UnalignedVec __attribute__((vector_size(vec_floats * sizeof(float)), aligned(alignof(float)), may_alias));
+
+GRADUS_INLINE Vec load(const float* p) { return *reinterpret_cast<const UnalignedVec*>(p); }
+GRADUS_INLINE void store(float* p, Vec v) { *reinterpret_cast<UnalignedVec*>(p) = v; }
+GRADUS_INLINE Vec broadcast(float value) { return value - Vec{}; }
+
+// The first `count` lanes, 1 to vec_floats.
+GRADUS_INLINE void store_some(float* p, Vec v, Index count) {
+    if (count == vec_floats) {
+        store(p, v);
+        return;
+    }
+    alignas(sizeof(Vec)) float lanes[vec_floats];
+    store(lanes, v);
+    const float* from = lanes;
+    for (Index part = vec_floats / 2; part > 0; part /= 2) {  // a constant size each: the compiler emits plain moves
+        if (!(count & part)) continue;
+        std::memcpy(p, from, static_cast<std::size_t>(part) * sizeof(float));
+        p += part;
+        from += part;
+    }
+}
+
+constexpr Index round_up(Index n, Index unit) { return (n + unit - 1) / unit * unit; }
+constexpr Index ceil_div(Index n, Index unit) { return (n + unit - 1) / unit; }
+
+}  // namespace gradus::inline GRADUS_ABI
