@@ -30,7 +30,7 @@ inline void sgd_update(V& w, const V& g, V& v, const SgdRule<P>& rule) {
         w -= rule.lr * v;
 }
 
-// What one thread takes at a time: about 15 microseconds of work in float. Smaller parameters are not worth waking another.
+// What one thread takes at a time, about 15 microseconds of work in float. For less, waking another is not worth it.
 inline constexpr Index sgd_task_elements = Index{1} << 16;
 
 template <class P>
