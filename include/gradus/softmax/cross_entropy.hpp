@@ -1,0 +1,232 @@
+// softmax/cross_entropy.hpp   The loss of classification: cross entropy of the softmax of the logits.
+// Problem  Logits z are any numbers; labels are classes. Softmax turns logits into probabilities p, and the loss is
+//          -log of the probability of the label: maximum likelihood (Bridle 1990; Goodfellow et al. 2016, 6.2.2).
+// Shapes   logits z, targets t (N, K); labels (N), 0 <= label < K, or ignore_index; loss: one number, or (N)
+// Targets  t(n, k) = w(k) * q(n, k) with class weights w (1 where none are given) and a distribution q:
+//              labels                          q = 1 at the label, else 0
+//              smoothing eps, uniform form     q = 1 - eps + eps/K at the label, else eps/K       (as PyTorch)
+//              smoothing eps, paper form       q = 1 - eps at the label, else eps/(K-1)
+//                                              Szegedy et al. 2016, arXiv 1512.00567, section 7; He T. et al. 2018,
+//                                              arXiv 1812.01187, eq. 4
+//              soft targets                    q as given: mixup, cutmix
+// Forward  p(k) = exp(z(k) - m) / s,  m = max z,  s = sum over k of exp(z(k) - m): nothing overflows
+//          loss(n) = sum over k of t(k) * -log p(k) = sum over k of t(k) * ((m - z(k)) + log s)
+//          No term is negative, so nothing cancels.
+//          mean divides by the sum of w(label) over the rows that count (by N for soft targets), as PyTorch does.
+// Backward of f = sum dloss*loss. With d(-log p(k)) / dz(j) = p(j) - [j = k]:
+//   (1) dz(n, j) = dloss(n) * (p(j) * sum over k of t(k) - t(j))
+// Saved    the logits, m and s. The probabilities are computed again.
+// Deviates a batch in which no row counts has loss 0 and gradient 0; PyTorch gives NaN.
+// Cost     K exponentials a row, forward and backward. Twin: cross_entropy_cpu.hpp
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <vector>
+
+#include "gradus/autograd/variable.hpp"
+
+namespace gradus::inline GRADUS_ABI {
+
+enum class SmoothingForm { uniform, paper };
+enum class Reduction { mean, sum, none };
+
+struct CrossEntropyOptions {
+    double label_smoothing = 0;  // eps, in [0, 1)
+    SmoothingForm form = SmoothingForm::uniform;
+    std::vector<double> weights = {};  // one a class, none for 1
+    std::int64_t ignore_index = -100;  // rows with this label do not count
+    Reduction reduction = Reduction::mean;
+};
+
+// t(n, k), from labels or from soft targets, whichever is there. The other one and absent weights have no elements.
+template <class S>
+struct CrossEntropyTargets {
+    Vector<const std::int64_t> labels;
+    Matrix<const S> soft;
+    Vector<const S> weights;
+    S on, off;  // q at the label and elsewhere
+    std::int64_t ignore_index;
+
+    GRADUS_HOST_DEVICE bool counts(Index n) const { return labels.size() == 0 || labels(n) != ignore_index; }
+    GRADUS_HOST_DEVICE S operator()(Index n, Index k) const {
+        const S q = labels.size() == 0 ? soft(n, k) : k == labels(n) ? on : off;
+        return weights.size() == 0 ? q : weights(k) * q;
+    }
+    // The share of row n in the divisor of the mean.
+    GRADUS_HOST_DEVICE S row_weight(Index n) const {
+        if (!counts(n)) return 0;
+        return labels.size() == 0 || weights.size() == 0 ? S(1) : weights(labels(n));
+    }
+};
+
+// loss(n), and m(n) and s(n) for the backward pass. A row that does not count has loss 0.
+template <class T>
+void cross_entropy_forward(Reference, Matrix<const T> z, const CrossEntropyTargets<Sum<T>>& t, Vector<Sum<T>> m,
+                           Vector<Sum<T>> s, Vector<Sum<T>> loss) {
+    const auto [N, K] = z.shape();
+    for (Index n = 0; n < N; ++n) {
+        m(n) = z(n, 0);
+        for (Index k = 1; k < K; ++k) m(n) = std::max(m(n), Sum<T>(z(n, k)));
+        s(n) = loss(n) = 0;
+        for (Index k = 0; k < K; ++k) s(n) += std::exp(z(n, k) - m(n));
+        for (Index k = 0; k < K; ++k)  // a class of target 0 does not matter, even where its logit is -infinity
+            if (t.counts(n) && t(n, k) != 0) loss(n) += t(n, k) * ((m(n) - z(n, k)) + std::log(s(n)));
+    }
+}
+
+// total = scale * sum of loss, where scale = 1 for a sum, and 1 / (sum of the rows' weights) for a mean, or 0 where no
+// row counts.
+template <class S>
+void cross_entropy_total(Reference, Vector<const S> loss, const CrossEntropyTargets<S>& t, Reduction reduction,
+                         Vector<S> scale, Vector<S> total) {
+    S sum = 0, weight = 0;
+    for (Index n = 0; n < loss.size(); ++n) {
+        sum += loss(n);
+        weight += t.row_weight(n);
+    }
+    scale(0) = reduction == Reduction::sum ? S(1) : weight != 0 ? 1 / weight : S(0);
+    total(0) = scale(0) * sum;
+}
+
+// dloss has one element for each row, or one for their total.
+template <class T>
+void cross_entropy_backward(Reference, Matrix<const T> z, const CrossEntropyTargets<Sum<T>>& t, Vector<const Sum<T>> m,
+                            Vector<const Sum<T>> s, Vector<const Sum<T>> scale, Vector<const Sum<T>> dloss,
+                            Matrix<T> dz, Write mode) {
+    const auto [N, K] = z.shape();
+    for (Index n = 0; n < N; ++n) {
+        const Sum<T> d = t.counts(n) ? scale(0) * dloss(dloss.size() == 1 ? 0 : n) : Sum<T>(0);
+        Sum<T> mass = 0;
+        for (Index k = 0; k < K; ++k) mass += t(n, k);
+        for (Index k = 0; k < K; ++k) put(dz(n, k), d * (std::exp(z(n, k) - m(n)) / s(n) * mass - t(n, k)), mode);  // (1)
+    }
+}
+
+template <HostDevice D>
+void check_labels(D, const char* operation, Vector<const std::int64_t> labels, Index classes,
+                  std::int64_t ignore_index) {
+    for (Index n = 0; n < labels.size(); ++n)
+        GRADUS_CHECK((0 <= labels(n) && labels(n) < classes) || labels(n) == ignore_index, operation, ": label ",
+                     labels(n), " of row ", n, " is no class, the logits have ", classes);
+}
+
+// The tensors behind CrossEntropyTargets.
+template <class T, class D>
+struct CrossEntropyData {
+    Saved<std::int64_t, D> labels;
+    Saved<Sum<T>, D> soft;
+    Tensor<Sum<T>, D> weights;
+    Sum<T> on = 1, off = 0;
+    std::int64_t ignore_index = 0;
+
+    CrossEntropyTargets<Sum<T>> targets() const {
+        using S = Sum<T>;
+        return {labels.get().defined() ? labels.get().template read<1>() : Vector<const std::int64_t>(nullptr, {0}),
+                soft.get().defined() ? soft.get().template read<2>() : Matrix<const S>(nullptr, {0, 0}),
+                weights.defined() ? weights.template read<1>() : Vector<const S>(nullptr, {0}),
+                on,
+                off,
+                ignore_index};
+    }
+};
+
+template <class T, class D>
+struct CrossEntropyNode final : NodeOf<Sum<T>, D> {
+    Edge<T, D> logits;
+    Saved<T, D> saved_logits;
+    CrossEntropyData<T, D> data;
+    Tensor<Sum<T>, D> m, s, scale;
+
+    const char* name() const override { return "cross_entropy"; }
+    void backward(const Tensor<Sum<T>, D>& dloss) override {
+        GradientTarget<T, D> dlogits = logits.target();
+        cross_entropy_backward(D{}, saved_logits.get().template read<2>(), data.targets(), m.template read<1>(),
+                               s.template read<1>(), scale.template read<1>(), dloss.template read<1>(),
+                               dlogits.template write<2>(), dlogits.mode);
+    }
+};
+
+// What labels and soft targets share: the loss and its node.
+template <class T, class D>
+Variable<Sum<T>, D> cross_entropy_of(const Variable<T, D>& logits, const CrossEntropyData<T, D>& data,
+                                     Reduction reduction) {
+    using S = Sum<T>;
+    const Index N = logits.shape()[0];
+    Tensor<S, D> m({N}), s({N}), loss({N}), scale = Tensor<S, D>::ones({1}), total;
+    cross_entropy_forward(D{}, logits.value().template read<2>(), data.targets(), m.template write<1>(),
+                          s.template write<1>(), loss.template write<1>());
+    if (reduction != Reduction::none) {
+        total = Tensor<S, D>(Shape{});
+        cross_entropy_total(D{}, loss.template read<1>(), data.targets(), reduction, scale.template write<1>(),
+                            total.template write<1>());
+    }
+    const Tensor<S, D>& result = reduction == Reduction::none ? loss : total;
+    if (!needs_gradient(logits)) return Variable<S, D>(result, nullptr);
+    auto node = std::make_shared<CrossEntropyNode<T, D>>();
+    node->logits = node->input(logits);
+    node->saved_logits = logits.value();
+    node->data = data;
+    node->m = m;
+    node->s = s;
+    node->scale = scale;
+    return Variable<S, D>(result, node);
+}
+
+template <class T, class D>
+CrossEntropyData<T, D> cross_entropy_data(const Variable<T, D>& logits, const CrossEntropyOptions& options) {
+    GRADUS_CHECK(logits.shape().rank() == 2 && logits.shape()[1] > 0,
+                 "cross_entropy: logits must be (N, classes), got ", logits.shape());
+    const Index K = logits.shape()[1];
+    const double eps = options.label_smoothing;
+    GRADUS_CHECK(eps >= 0 && eps < 1, "cross_entropy: label_smoothing must lie in [0, 1), got ", eps);
+    GRADUS_CHECK(eps == 0 || options.form == SmoothingForm::uniform || K > 1,
+                 "cross_entropy: the paper's form of smoothing needs at least 2 classes");
+    GRADUS_CHECK(options.weights.empty() || static_cast<Index>(options.weights.size()) == K, "cross_entropy: ",
+                 options.weights.size(), " weights for logits of shape ", logits.shape());
+    CrossEntropyData<T, D> data;
+    const double off = options.form == SmoothingForm::uniform ? eps / static_cast<double>(K)
+                       : eps > 0                              ? eps / static_cast<double>(K - 1)
+                                                              : 0.0;
+    data.off = static_cast<Sum<T>>(off);
+    data.on = static_cast<Sum<T>>(options.form == SmoothingForm::uniform ? 1 - eps + off : 1 - eps);
+    data.ignore_index = options.ignore_index;
+    if (!options.weights.empty()) {
+        const std::vector<Sum<T>> weights(options.weights.begin(), options.weights.end());
+        data.weights = Tensor<Sum<T>, D>::from({K}, weights);
+    }
+    return data;
+}
+
+// The loss of logits (N, K) against labels (N). Errors: shapes that do not fit, a label that is no class.
+template <FloatingElement T, class D>
+Variable<Sum<T>, D> cross_entropy(const Variable<T, D>& logits, const Tensor<std::int64_t, D>& labels,
+                                  const CrossEntropyOptions& options = {}) {
+    const OperationScope operation("cross_entropy");
+    CrossEntropyData<T, D> data = cross_entropy_data(logits, options);
+    GRADUS_CHECK(labels.shape() == Shape{logits.shape()[0]}, "cross_entropy: logits of shape ", logits.shape(),
+                 " need labels of shape (", logits.shape()[0], ",), got ", labels.shape());
+    check_labels(D{}, "cross_entropy", labels.template read<1>(), logits.shape()[1], options.ignore_index);
+    data.labels = labels;
+    return cross_entropy_of(logits, data, options.reduction);
+}
+
+// The loss of logits (N, K) against soft targets q (N, K), of which no gradient is taken. There is no smoothing here:
+// mix it into q. Errors: shapes that do not fit, label_smoothing.
+template <FloatingElement T, class D>
+Variable<Sum<T>, D> soft_cross_entropy(const Variable<T, D>& logits, const Tensor<Sum<T>, D>& targets,
+                                       const CrossEntropyOptions& options = {}) {
+    const OperationScope operation("cross_entropy");
+    CrossEntropyData<T, D> data = cross_entropy_data(logits, options);
+    GRADUS_CHECK(targets.shape() == logits.shape(), "cross_entropy: logits of shape ", logits.shape(),
+                 " need soft targets of the same shape, got ", targets.shape());
+    GRADUS_CHECK(options.label_smoothing == 0, "cross_entropy: soft targets take no label_smoothing, got ",
+                 options.label_smoothing);
+    data.soft = targets;
+    return cross_entropy_of(logits, data, options.reduction);
+}
+
+}  // namespace gradus::inline GRADUS_ABI
+
+#include "gradus/softmax/cross_entropy_cpu.hpp"
