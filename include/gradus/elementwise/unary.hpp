@@ -1,67 +1,294 @@
 // elementwise/unary.hpp   y = g(x), element by element, and dx = dy * g'(x).
-// Every function is a struct of two lines: its value, and its derivative in terms of x and y, whichever is cheaper. A new one
-// needs nothing else.
+// Every function is a struct of a few lines: its value, its derivative, and whether the derivative is computed from x or
+// from y, so that backward keeps only that one. A new function needs nothing else: write the struct, call
+// unary(MyFunction{}, x).
+// Shapes   x, y, dy, dx: any, all alike
+// Sources  GELU: Hendrycks & Gimpel 2016, arXiv 1606.08415 (the exact form, with erf); SiLU: the same, and Ramachandran,
+//          Zoph, Le 2017, arXiv 1710.05941 ("Swish"); leaky ReLU: Maas, Hannun, Ng 2013; softplus: Dugas et al. 2000.
+// Cost     forward reads x and writes y; backward reads dy and the kept tensor. Twin: unary_cpu.hpp
 #pragma once
 
 #include <cmath>
 #include <memory>
+#include <numbers>
 
 #include "gradus/autograd/variable.hpp"
+#include "gradus/elementwise/math.hpp"
 
 namespace gradus::inline GRADUS_ABI {
 
-// The table of derivatives.
-struct Relu {
+// What a derivative is a function of.
+enum class From { x, y };
+
+// The table of derivatives. S is float, double or a register of floats.
+struct Relu {  // max(x, 0)
     static constexpr const char* name = "relu";
+    static constexpr From derivative_from = From::y;
     template <class S>
-    static S value(S x) {
-        return x > 0 ? x : S(0);
+    GRADUS_HOST_DEVICE S value(S x) const {
+        return Math::select(x < 0, S{}, x);
     }
     template <class S>
-    static S derivative(S, S y) {
-        return y > 0 ? S(1) : S(0);  // 0 at 0, as everybody has it
+    GRADUS_HOST_DEVICE S derivative(S y) const {
+        return Math::select(y > 0, Math::constant<S>(1), S{});  // 0 at 0, as everybody has it
+    }
+};
+
+struct LeakyRelu {  // x above 0, slope * x below
+    float slope = 0.01f;
+    static constexpr const char* name = "leaky_relu";
+    static constexpr From derivative_from = From::x;
+    template <class S>
+    GRADUS_HOST_DEVICE S value(S x) const {
+        return Math::select(x > 0, x, slope * x);
+    }
+    template <class S>
+    GRADUS_HOST_DEVICE S derivative(S x) const {
+        return Math::select(x > 0, Math::constant<S>(1), Math::constant<S>(slope));
+    }
+};
+
+struct Exp {
+    static constexpr const char* name = "exp";
+    static constexpr From derivative_from = From::y;
+    template <class S>
+    GRADUS_HOST_DEVICE S value(S x) const {
+        return Math::exp(x);
+    }
+    template <class S>
+    GRADUS_HOST_DEVICE S derivative(S y) const {
+        return y;
+    }
+};
+
+struct Log {
+    static constexpr const char* name = "log";
+    static constexpr From derivative_from = From::x;
+    template <class S>
+    GRADUS_HOST_DEVICE S value(S x) const {
+        return Math::log(x);
+    }
+    template <class S>
+    GRADUS_HOST_DEVICE S derivative(S x) const {
+        return 1 / x;
+    }
+};
+
+struct Sqrt {
+    static constexpr const char* name = "sqrt";
+    static constexpr From derivative_from = From::y;
+    template <class S>
+    GRADUS_HOST_DEVICE S value(S x) const {
+        return Math::sqrt(x);
+    }
+    template <class S>
+    GRADUS_HOST_DEVICE S derivative(S y) const {
+        return 1 / (2 * y);
+    }
+};
+
+struct Square {
+    static constexpr const char* name = "square";
+    static constexpr From derivative_from = From::x;
+    template <class S>
+    GRADUS_HOST_DEVICE S value(S x) const {
+        return x * x;
+    }
+    template <class S>
+    GRADUS_HOST_DEVICE S derivative(S x) const {
+        return 2 * x;
+    }
+};
+
+struct Abs {
+    static constexpr const char* name = "abs";
+    static constexpr From derivative_from = From::x;
+    template <class S>
+    GRADUS_HOST_DEVICE S value(S x) const {
+        return Math::select(x < 0, -x, x);
+    }
+    template <class S>
+    GRADUS_HOST_DEVICE S derivative(S x) const {
+        return Math::select(x < 0, Math::constant<S>(-1), Math::select(x > 0, Math::constant<S>(1), S{}));  // 0 at 0
+    }
+};
+
+struct Reciprocal {  // 1/x
+    static constexpr const char* name = "reciprocal";
+    static constexpr From derivative_from = From::y;
+    template <class S>
+    GRADUS_HOST_DEVICE S value(S x) const {
+        return 1 / x;
+    }
+    template <class S>
+    GRADUS_HOST_DEVICE S derivative(S y) const {
+        return -y * y;
+    }
+};
+
+struct Sigmoid {  // s(x) = 1/(1 + e^-x): exp may overflow to infinity, which gives the right 0
+    static constexpr const char* name = "sigmoid";
+    static constexpr From derivative_from = From::y;
+    template <class S>
+    GRADUS_HOST_DEVICE S value(S x) const {
+        return 1 / (1 + Math::exp(-x));
+    }
+    template <class S>
+    GRADUS_HOST_DEVICE S derivative(S y) const {
+        return y * (1 - y);
+    }
+};
+
+struct Tanh {
+    static constexpr const char* name = "tanh";
+    static constexpr From derivative_from = From::y;
+    template <class S>
+    GRADUS_HOST_DEVICE S value(S x) const {
+        return Math::tanh(x);
+    }
+    template <class S>
+    GRADUS_HOST_DEVICE S derivative(S y) const {
+        return (1 - y) * (1 + y);
+    }
+};
+
+struct Softplus {  // log(1 + e^x) = max(x, 0) + log(1 + e^-|x|), which never overflows
+    static constexpr const char* name = "softplus";
+    static constexpr From derivative_from = From::x;
+    template <class S>
+    GRADUS_HOST_DEVICE S value(S x) const {
+        const S below = Math::select(x < 0, x, -x);  // -|x|
+        return Math::select(x < 0, S{}, x) + Math::log1p(Math::exp(below));
+    }
+    template <class S>
+    GRADUS_HOST_DEVICE S derivative(S x) const {
+        return Sigmoid{}.value(x);
+    }
+};
+
+struct Silu {  // x s(x);  g' = s + x s (1 - s)
+    static constexpr const char* name = "silu";
+    static constexpr From derivative_from = From::x;
+    template <class S>
+    GRADUS_HOST_DEVICE S value(S x) const {
+        return x * Sigmoid{}.value(x);
+    }
+    template <class S>
+    GRADUS_HOST_DEVICE S derivative(S x) const {
+        const S s = Sigmoid{}.value(x), rest = Sigmoid{}.value(-x);  // 1 - s
+        return s * (1 + x * rest);
+    }
+};
+
+struct Gelu {  // x P(x), P the normal distribution: P(x) = erfc(-x/sqrt 2)/2, P'(x) = e^(-x^2/2)/sqrt(2 pi)
+    static constexpr const char* name = "gelu";
+    static constexpr From derivative_from = From::x;
+    template <class S>
+    GRADUS_HOST_DEVICE S value(S x) const {
+        return x * probability(x);
+    }
+    template <class S>
+    GRADUS_HOST_DEVICE S derivative(S x) const {
+        return probability(x) + x * Math::exp(-x * x / 2) * Math::constant<S>(1 / std::sqrt(2 * std::numbers::pi));
+    }
+
+private:
+    template <class S>
+    GRADUS_HOST_DEVICE S probability(S x) const {
+        return Math::erfc(x * Math::constant<S>(-std::numbers::sqrt2 / 2)) / 2;
     }
 };
 
 template <class Function, class T>
-void unary_forward(Reference, Function, Vector<const T> x, Vector<T> y) {
-    for (Index i = 0; i < x.size(); ++i) y(i) = T(Function::value(Sum<T>(x(i))));
+void unary_forward(Reference, const Function& function, Vector<const T> x, Vector<T> y) {
+    for (Index i = 0; i < x.size(); ++i) y(i) = T(function.value(Sum<T>(x(i))));
 }
-template <class Function, class T>
-void unary_backward(Reference, Function, Vector<const T> x, Vector<const T> y, Vector<const T> dy, Vector<T> dx, Write mode) {
-    for (Index i = 0; i < x.size(); ++i)
-        put(dx(i), Sum<T>(dy(i)) * Function::derivative(Sum<T>(x(i)), Sum<T>(y(i))), mode);
+template <class Function, class T>  // kept is x or y, as the function says
+void unary_backward(Reference, const Function& function, Vector<const T> kept, Vector<const T> dy, Vector<T> dx,
+                    Write mode) {
+    for (Index i = 0; i < dx.size(); ++i) put(dx(i), Sum<T>(dy(i)) * function.derivative(Sum<T>(kept(i))), mode);
 }
 
 template <class Function, class T, class D>
 struct UnaryNode final : NodeOf<T, D> {
     Edge<T, D> x;
-    Saved<T, D> saved_x, saved_y;
+    Saved<T, D> kept;
+    Function function;
 
+    explicit UnaryNode(const Function& g) : function(g) {}
     const char* name() const override { return Function::name; }
     void backward(const Tensor<T, D>& dy) override {
         GradientTarget<T, D> dx = x.target();
-        unary_backward(D{}, Function{}, saved_x.get().template read<1>(), saved_y.get().template read<1>(),
-                       dy.template read<1>(), dx.template write<1>(), dx.mode);
+        unary_backward(D{}, function, kept.get().template read<1>(), dy.template read<1>(), dx.template write<1>(),
+                       dx.mode);
     }
 };
 
 template <class Function, FloatingElement T, class D>
-Variable<T, D> unary(Function, const Variable<T, D>& x) {
+Variable<T, D> unary(const Function& function, const Variable<T, D>& x) {
     const OperationScope operation(Function::name);
     Tensor<T, D> y(x.shape());
-    unary_forward(D{}, Function{}, x.value().template read<1>(), y.template write<1>());
+    unary_forward(D{}, function, x.value().template read<1>(), y.template write<1>());
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_shared<UnaryNode<Function, T, D>>();
+    auto node = std::make_shared<UnaryNode<Function, T, D>>(function);
     node->x = node->input(x);
-    node->saved_x = x.value();
-    node->saved_y = y;
+    node->kept = Function::derivative_from == From::x ? x.value() : y;
     return Variable<T, D>(y, node);
 }
 
-template <class T, class D>
+template <FloatingElement T, class D>
 Variable<T, D> relu(const Variable<T, D>& x) {
     return unary(Relu{}, x);
 }
+template <FloatingElement T, class D>
+Variable<T, D> exp(const Variable<T, D>& x) {
+    return unary(Exp{}, x);
+}
+template <FloatingElement T, class D>
+Variable<T, D> log(const Variable<T, D>& x) {
+    return unary(Log{}, x);
+}
+template <FloatingElement T, class D>
+Variable<T, D> sqrt(const Variable<T, D>& x) {
+    return unary(Sqrt{}, x);
+}
+template <FloatingElement T, class D>
+Variable<T, D> square(const Variable<T, D>& x) {
+    return unary(Square{}, x);
+}
+template <FloatingElement T, class D>
+Variable<T, D> abs(const Variable<T, D>& x) {
+    return unary(Abs{}, x);
+}
+template <FloatingElement T, class D>
+Variable<T, D> reciprocal(const Variable<T, D>& x) {
+    return unary(Reciprocal{}, x);
+}
+template <FloatingElement T, class D>
+Variable<T, D> sigmoid(const Variable<T, D>& x) {
+    return unary(Sigmoid{}, x);
+}
+template <FloatingElement T, class D>
+Variable<T, D> tanh(const Variable<T, D>& x) {
+    return unary(Tanh{}, x);
+}
+template <FloatingElement T, class D>
+Variable<T, D> softplus(const Variable<T, D>& x) {
+    return unary(Softplus{}, x);
+}
+template <FloatingElement T, class D>
+Variable<T, D> silu(const Variable<T, D>& x) {
+    return unary(Silu{}, x);
+}
+template <FloatingElement T, class D>
+Variable<T, D> gelu(const Variable<T, D>& x) {
+    return unary(Gelu{}, x);
+}
+template <FloatingElement T, class D>
+Variable<T, D> leaky_relu(const Variable<T, D>& x, float slope = 0.01f) {
+    return unary(LeakyRelu{slope}, x);
+}
 
 }  // namespace gradus::inline GRADUS_ABI
+
+#include "gradus/elementwise/unary_cpu.hpp"
