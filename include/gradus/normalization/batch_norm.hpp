@@ -1,0 +1,246 @@
+// normalization/batch_norm.hpp   Batch normalisation: Ioffe & Szegedy 2015, arXiv 1502.03167, Alg. 1.
+// Problem  Activations drift in scale, so only tiny learning rates are stable.
+// Shapes   x, y, shortcut (M, C), M = N*H*W as NHWC stores it; gamma, beta, mean, var, rstd (C).
+// Forward  mean = 1/M sum x,  var = 1/M sum (x-mean)^2,  rstd = 1/sqrt(var+eps),
+//          xhat = (x-mean)*rstd,  y = gamma*xhat + beta
+// Fused    y = relu(gamma*xhat + beta + shortcut): the end of a residual block in one pass. Both parts are optional.
+// Backward of f = sum dy*y. Derivation:
+//   (0) g = dy where y > 0, else 0           through the ReLU; without one g = dy. dshortcut = g
+//   (1) dbeta = sum g                        (2) dgamma = sum g*xhat
+//   (3) dxhat = gamma*g                      (4) dvar   = -1/2 rstd^3 sum dxhat*(x-mean)
+//   (5) dmean = -rstd sum dxhat              the path through var is 0, because sum (x-mean) = 0
+//   (6) dx    = rstd*dxhat + 2(x-mean)/M*dvar + dmean/M
+//   (7) put (1)-(5) into (6):  dx = gamma*rstd * (g - dbeta/M - xhat*dgamma/M)
+// Saved    x, and y where a ReLU follows: both are tensors that the neighbouring convolutions keep anyway. xhat is not.
+// Deviates inference uses running averages r = (1-m)*r + m*statistic, not the population statistics of Alg. 2. As in
+//          the paper, the running variance is the unbiased one, M/(M-1)*var.
+// Cost     forward reads x twice, backward reads x, dy and y twice. Twin: batch_norm_cpu.hpp
+#pragma once
+
+#include <cmath>
+#include <memory>
+
+#include "gradus/autograd/variable.hpp"
+
+namespace gradus::inline GRADUS_ABI {
+
+// In these kernels an optional matrix is absent where its data() is null.
+template <class T>
+void batch_norm_statistics(Reference, Matrix<const T> x, Vector<Sum<T>> mean, Vector<Sum<T>> var) {
+    const auto [M, C] = x.shape();
+    for (Index c = 0; c < C; ++c) {
+        Sum<T> sum = 0, squares = 0;
+        for (Index m = 0; m < M; ++m) sum += x(m, c);
+        mean(c) = sum / Sum<T>(M);
+        for (Index m = 0; m < M; ++m) squares += (x(m, c) - mean(c)) * (x(m, c) - mean(c));  // no cancellation
+        var(c) = squares / Sum<T>(M);
+    }
+}
+
+template <class T>
+void batch_norm_forward(Reference, Matrix<const T> x, Matrix<const T> shortcut, Vector<const Sum<T>> gamma,
+                        Vector<const Sum<T>> beta, Vector<const Sum<T>> mean, Vector<const Sum<T>> rstd, bool relu,
+                        Matrix<T> y) {
+    const auto [M, C] = x.shape();
+    for (Index m = 0; m < M; ++m)
+        for (Index c = 0; c < C; ++c) {
+            Sum<T> value = gamma(c) * (x(m, c) - mean(c)) * rstd(c) + beta(c);
+            if (shortcut.data()) value += shortcut(m, c);
+            if (relu && value < 0) value = 0;  // a NaN stays a NaN
+            y(m, c) = T(value);
+        }
+}
+
+// Term (0). y is absent where no ReLU follows.
+template <class T>
+Sum<T> batch_norm_masked(Matrix<const T> y, Matrix<const T> dy, Index m, Index c) {
+    return !y.data() || y(m, c) > 0 ? Sum<T>(dy(m, c)) : Sum<T>(0);
+}
+
+template <class T>
+void batch_norm_backward_sums(Reference, Matrix<const T> x, Matrix<const T> y, Matrix<const T> dy,
+                              Vector<const Sum<T>> mean, Vector<const Sum<T>> rstd, Vector<Sum<T>> dgamma,
+                              Vector<Sum<T>> dbeta) {
+    const auto [M, C] = x.shape();
+    for (Index c = 0; c < C; ++c) {
+        dbeta(c) = dgamma(c) = 0;
+        for (Index m = 0; m < M; ++m) {
+            const Sum<T> g = batch_norm_masked(y, dy, m, c);
+            dbeta(c) += g;                                   // (1)
+            dgamma(c) += g * (x(m, c) - mean(c)) * rstd(c);  // (2)
+        }
+    }
+}
+
+// dgamma and dbeta are the sums above. row_weight is the share of one row in the statistics: 1/M, or 0 in inference,
+// where they are constants. dx and dshortcut may each be absent. They may be one matrix, to which dshortcut then adds:
+// every element of dx is written before the same element of dshortcut.
+template <class T>
+void batch_norm_backward(Reference, Matrix<const T> x, Matrix<const T> y, Matrix<const T> dy,
+                         Vector<const Sum<T>> gamma, Vector<const Sum<T>> mean, Vector<const Sum<T>> rstd,
+                         Vector<const Sum<T>> dgamma, Vector<const Sum<T>> dbeta, Sum<T> row_weight, Matrix<T> dx,
+                         Write dx_mode, Matrix<T> dshortcut, Write dshortcut_mode) {
+    const auto [M, C] = x.shape();
+    for (Index m = 0; m < M; ++m)
+        for (Index c = 0; c < C; ++c) {
+            const Sum<T> g = batch_norm_masked(y, dy, m, c), xhat = (x(m, c) - mean(c)) * rstd(c);
+            const Sum<T> through_statistics = row_weight * (dbeta(c) + xhat * dgamma(c));
+            if (dx.data()) put(dx(m, c), gamma(c) * rstd(c) * (g - through_statistics), dx_mode);  // (7)
+            if (dshortcut.data()) put(dshortcut(m, c), g, dshortcut_mode);                         // (0)
+        }
+}
+
+// The kernels of C numbers are too small for a fast twin.
+template <HostDevice D, class S>
+void batch_norm_rstd(D, Vector<const S> var, double eps, Vector<S> rstd) {
+    for (Index c = 0; c < var.size(); ++c) rstd(c) = 1 / std::sqrt(var(c) + static_cast<S>(eps));
+}
+template <HostDevice D, class S>
+void batch_norm_update_running(D, Vector<const S> statistic, double scale, double momentum, Vector<S> running) {
+    for (Index c = 0; c < statistic.size(); ++c)
+        running(c) = static_cast<S>((1 - momentum) * running(c) + momentum * scale * statistic(c));
+}
+template <HostDevice D, class S>
+void batch_norm_add_share(D, Vector<const S> share, Vector<S> target, Write mode) {
+    for (Index c = 0; c < share.size(); ++c) put(target(c), share(c), mode);
+}
+
+template <class T, class D>
+Matrix<const T> matrix_or_absent(const Tensor<T, D>& x) {
+    return x.defined() ? x.template read<2>() : Matrix<const T>(nullptr, {0, 0});
+}
+
+template <class T, class D>
+struct BatchNormNode final : NodeOf<T, D> {
+    Edge<T, D> x, shortcut;
+    Edge<Sum<T>, D> gamma, beta;
+    Saved<T, D> saved_x, saved_y;  // y only where a ReLU follows
+    Saved<Sum<T>, D> saved_gamma;
+    Tensor<Sum<T>, D> mean, rstd;
+    bool uses_batch_statistics = true;  // false in inference: mean and rstd do not depend on x
+
+    const char* name() const override { return uses_batch_statistics ? "batch_norm" : "batch_norm_inference"; }
+    void backward(const Tensor<T, D>& dy) override {
+        const Matrix<const T> x_read = saved_x.get().template read<2>(), y_read = matrix_or_absent(saved_y.get()),
+                              dy_read = dy.template read<2>();
+        const Vector<const Sum<T>> mean_read = mean.template read<1>(), rstd_read = rstd.template read<1>();
+        Tensor<Sum<T>, D> dgamma = Tensor<Sum<T>, D>::zeros(mean.shape()), dbeta = dgamma.clone();
+        if (uses_batch_statistics || gamma.needs_gradient() || beta.needs_gradient())
+            batch_norm_backward_sums(D{}, x_read, y_read, dy_read, mean_read, rstd_read, dgamma.template write<1>(),
+                                     dbeta.template write<1>());
+
+        Matrix<T> dx(nullptr, {0, 0}), dshortcut(nullptr, {0, 0});
+        Write dx_mode = Write::overwrite, dshortcut_mode = Write::overwrite;
+        if (x.needs_gradient()) {
+            GradientTarget<T, D> target = x.target();
+            dx = target.template write<2>();
+            dx_mode = target.mode;
+        }
+        // Without a ReLU the shortcut's gradient is dy itself, and need not be copied.
+        if (shortcut.needs_gradient() && (y_read.data() || !shortcut.accept(dy))) {
+            GradientTarget<T, D> target = shortcut.target();
+            dshortcut = target.template write<2>();
+            dshortcut_mode = target.mode;
+        }
+        const Sum<T> row_weight = uses_batch_statistics ? 1 / Sum<T>(x_read.shape()[0]) : Sum<T>(0);
+        if (dx.data() || dshortcut.data())
+            batch_norm_backward(D{}, x_read, y_read, dy_read, saved_gamma.get().template read<1>(), mean_read,
+                                rstd_read, dgamma.template read<1>(), dbeta.template read<1>(), row_weight, dx, dx_mode,
+                                dshortcut, dshortcut_mode);
+        pass_on(gamma, dgamma);
+        pass_on(beta, dbeta);
+    }
+
+private:
+    static void pass_on(const Edge<Sum<T>, D>& parameter, const Tensor<Sum<T>, D>& share) {
+        if (!parameter.needs_gradient() || parameter.accept(share)) return;
+        GradientTarget<Sum<T>, D> target = parameter.target();
+        batch_norm_add_share(D{}, share.template read<1>(), target.template write<1>(), target.mode);
+    }
+};
+
+struct BatchNormOptions {
+    double eps = 1e-5;
+    double momentum = 0.1;  // of the running averages: the share of the newest batch
+    bool relu = false;
+};
+
+template <class T, class D>
+void check_batch_norm(const char* operation, const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma,
+                      const Variable<Sum<T>, D>& beta, const Tensor<Sum<T>, D>& running_mean,
+                      const Tensor<Sum<T>, D>& running_var, const BatchNormOptions& options,
+                      const Variable<T, D>& shortcut) {
+    GRADUS_CHECK(x.shape().rank() >= 2, operation, ": x needs a batch and channels, (N, ..., C), it is ", x.shape());
+    const Shape channels{x.shape()[-1]};
+    GRADUS_CHECK(gamma.shape() == channels && beta.shape() == channels && running_mean.shape() == channels &&
+                     running_var.shape() == channels,
+                 operation, ": x of shape ", x.shape(), " needs gamma, beta, running_mean and running_var of shape ",
+                 channels, ", got ", gamma.shape(), ", ", beta.shape(), ", ", running_mean.shape(), ", ",
+                 running_var.shape());
+    GRADUS_CHECK(!shortcut.defined() || shortcut.shape() == x.shape(), operation, ": the shortcut has shape ",
+                 shortcut.shape(), ", x has ", x.shape());
+    GRADUS_CHECK(options.eps >= 0 && options.momentum >= 0 && options.momentum <= 1, operation,
+                 ": needs eps >= 0 and momentum in [0, 1], got ", options.eps, " and ", options.momentum);
+}
+
+// What training and inference share: y from x and given statistics, and its node.
+template <class T, class D>
+Variable<T, D> normalize_with(const Tensor<Sum<T>, D>& mean, const Tensor<Sum<T>, D>& rstd, bool uses_batch_statistics,
+                              const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma,
+                              const Variable<Sum<T>, D>& beta, bool relu, const Variable<T, D>& shortcut) {
+    Tensor<T, D> y(x.shape());
+    batch_norm_forward(D{}, x.value().template read<2>(), matrix_or_absent(shortcut.value()),
+                       gamma.value().template read<1>(), beta.value().template read<1>(), mean.template read<1>(),
+                       rstd.template read<1>(), relu, y.template write<2>());
+    if (!needs_gradient(x, gamma, beta, shortcut)) return Variable<T, D>(y, nullptr);
+    auto node = std::make_shared<BatchNormNode<T, D>>();
+    node->x = node->input(x);
+    node->gamma = node->input(gamma);
+    node->beta = node->input(beta);
+    if (shortcut.defined()) node->shortcut = node->input(shortcut);
+    node->saved_x = x.value();
+    if (relu) node->saved_y = y;
+    node->saved_gamma = gamma.value();
+    node->mean = mean;
+    node->rstd = rstd;
+    node->uses_batch_statistics = uses_batch_statistics;
+    return Variable<T, D>(y, node);
+}
+
+// Training: normalises with the statistics of this batch, and moves the running ones towards them. x is (N, ..., C);
+// gamma, beta and the running statistics are (C); an optional shortcut has the shape of x. Errors: fewer than 2 values
+// a channel (their variance is undefined), shapes that do not match. Source: the header's opening.
+template <FloatingElement T, class D>
+Variable<T, D> batch_norm(const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma, const Variable<Sum<T>, D>& beta,
+                          Tensor<Sum<T>, D>& running_mean, Tensor<Sum<T>, D>& running_var,
+                          const BatchNormOptions& options = {}, const Variable<T, D>& shortcut = {}) {
+    const OperationScope operation("batch_norm");
+    check_batch_norm("batch_norm", x, gamma, beta, running_mean, running_var, options, shortcut);
+    const Index C = x.shape()[-1], M = C > 0 ? x.value().numel() / C : 0;
+    GRADUS_CHECK(M > 1, "batch_norm: training needs more than 1 value per channel, N*H*W > 1, x is ", x.shape());
+    Tensor<Sum<T>, D> mean({C}), var({C}), rstd({C});
+    batch_norm_statistics(D{}, x.value().template read<2>(), mean.template write<1>(), var.template write<1>());
+    batch_norm_rstd(D{}, var.template read<1>(), options.eps, rstd.template write<1>());
+    const double unbiased = static_cast<double>(M) / static_cast<double>(M - 1);
+    batch_norm_update_running(D{}, mean.template read<1>(), 1.0, options.momentum, running_mean.template write<1>());
+    batch_norm_update_running(D{}, var.template read<1>(), unbiased, options.momentum, running_var.template write<1>());
+    return normalize_with(mean, rstd, true, x, gamma, beta, options.relu, shortcut);
+}
+
+// Inference: normalises with the running statistics, which are constants here; differentiable all the same.
+template <FloatingElement T, class D>
+Variable<T, D> batch_norm_inference(const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma,
+                                    const Variable<Sum<T>, D>& beta, const Tensor<Sum<T>, D>& running_mean,
+                                    const Tensor<Sum<T>, D>& running_var, const BatchNormOptions& options = {},
+                                    const Variable<T, D>& shortcut = {}) {
+    const OperationScope operation("batch_norm_inference");
+    check_batch_norm("batch_norm_inference", x, gamma, beta, running_mean, running_var, options, shortcut);
+    Tensor<Sum<T>, D> rstd(running_var.shape());
+    batch_norm_rstd(D{}, running_var.template read<1>(), options.eps, rstd.template write<1>());
+    // A copy: training may move the running mean before backward runs.
+    return normalize_with(running_mean.clone(), rstd, false, x, gamma, beta, options.relu, shortcut);
+}
+
+}  // namespace gradus::inline GRADUS_ABI
+
+#include "gradus/normalization/batch_norm_cpu.hpp"

@@ -1,0 +1,327 @@
+#include "gradus/normalization/batch_norm.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "gradus/autograd/gradcheck.hpp"
+
+using namespace gradus;
+
+namespace {
+
+// Parameters and running statistics of C channels, as a layer would hold them.
+template <class T, class D>
+struct Layer {
+    using S = Sum<T>;
+    explicit Layer(Index C)
+        : gamma(Tensor<S, D>::ones({C}), true),
+          beta(Tensor<S, D>::zeros({C}), true),
+          running_mean(Tensor<S, D>::zeros({C})),
+          running_var(Tensor<S, D>::ones({C})) {}
+    Variable<T, D> train(const Variable<T, D>& x, const BatchNormOptions& options = {},
+                         const Variable<T, D>& shortcut = {}) {
+        return batch_norm(x, gamma, beta, running_mean, running_var, options, shortcut);
+    }
+    Variable<T, D> infer(const Variable<T, D>& x, const BatchNormOptions& options = {},
+                         const Variable<T, D>& shortcut = {}) {
+        return batch_norm_inference(x, gamma, beta, running_mean, running_var, options, shortcut);
+    }
+    Variable<S, D> gamma, beta;
+    Tensor<S, D> running_mean, running_var;
+};
+
+// The fixture is x = (2, 4, 1, 2) in NCHW order: sample 0 = 1..8, sample 1 = 18, 20, ..., 32. Here it is (2, 1, 2, 4).
+std::vector<double> nhwc(const std::vector<double>& nchw) {
+    std::vector<double> result(16);
+    for (std::size_t n = 0; n < 2; ++n)
+        for (std::size_t c = 0; c < 4; ++c)
+            for (std::size_t w = 0; w < 2; ++w) result[(n * 2 + w) * 4 + c] = nchw[(n * 4 + c) * 2 + w];
+    return result;
+}
+template <class T, class D>
+Tensor<T, D> fixture_tensor(const std::vector<double>& nchw) {
+    return Tensor<double, D>::from({2, 1, 2, 4}, nhwc(nchw)).template as<T>();
+}
+template <class T, class D>
+Variable<T, D> fixture_x() {
+    return Variable<T, D>(fixture_tensor<T, D>({1, 2, 3, 4, 5, 6, 7, 8, 18, 20, 22, 24, 26, 28, 30, 32}), true);
+}
+
+template <class T, class D>
+double worst_difference(const Tensor<T, D>& x, const std::vector<double>& expected) {
+    const std::vector<T> values = x.to_vector();
+    REQUIRE(values.size() == expected.size());
+    double worst = 0;
+    for (std::size_t i = 0; i < values.size(); ++i)
+        worst = std::max(worst, std::abs(static_cast<double>(values[i]) - expected[i]));
+    return worst;
+}
+template <class T, class D>
+double largest(const Tensor<T, D>& x) {
+    return worst_difference(x, std::vector<double>(static_cast<std::size_t>(x.numel()), 0.0));
+}
+
+template <class T>
+Tensor<double, Reference> in_double(const Tensor<T, Cpu>& x) {
+    return x.template to<Reference>().template as<double>();
+}
+
+template <class T>
+Tensor<T> random_tensor(const Shape& shape, double low, double high, Generator& generator) {
+    return Tensor<double>::uniform(shape, low, high, generator).as<T>();
+}
+
+constexpr double float_eps = 1.0 / (1 << 24);  // half a unit in the last place of 1
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("batch norm in training: PyTorch's values", D, Reference, Cpu) {
+    Layer<double, D> layer(4);
+    const Variable<double, D> y = layer.train(fixture_x<double, D>());
+    const std::vector<double> channel_0 = {-1.05285416, -.93903209, .88212105, 1.10976519};
+    for (std::size_t m = 0; m < 4; ++m) CHECK(std::abs(y.value().to_vector()[4 * m] - channel_0[m]) < 5e-9);
+    CHECK(worst_difference(layer.running_mean, {1.025, 1.325, 1.625, 1.925}) < 1e-12);
+    CHECK(worst_difference(layer.running_var, {11.19166667, 13.65833333, 16.39166667, 19.39166667}) < 5e-9);
+
+    layer.train(fixture_x<double, D>());
+    CHECK(std::abs(layer.running_mean.to_vector()[0] - 1.9475) < 1e-12);
+    CHECK(std::abs(layer.running_var.to_vector()[0] - 20.36416667) < 5e-9);
+    const std::vector<double> inference = layer.infer(fixture_x<double, D>()).value().to_vector();
+    CHECK(std::abs(inference[0] - -.20996446) < 5e-9);
+    CHECK(std::abs(inference[4] - .01163391) < 5e-9);
+}
+
+TEST_CASE_TEMPLATE("batch norm backward: PyTorch's values", D, Reference, Cpu) {
+    Layer<double, D> layer(4);
+    layer.gamma.mutable_value().copy_from(Tensor<double, D>::from({4}, {1, 2, .5, 1}));
+    layer.beta.mutable_value().copy_from(Tensor<double, D>::from({4}, {0, 1, -1, .5}));
+    const Variable<double, D> x = fixture_x<double, D>();
+    std::vector<double> dy(16);
+    for (int i = 0; i < 16; ++i) dy[static_cast<std::size_t>(i)] = (i + 1) % 5;
+    layer.train(x).backward(fixture_tensor<double, D>(dy));
+    CHECK(worst_difference(x.grad(), nhwc({-.06746377, .04442286, -.10309661, .1213923, -.01866434, .02113461,
+                                           -.04285899, .04901999, .24110003, -.21805912, -.13140816, .11311247,
+                                           -.0178409, .01537063, -.05250228, .04634129})) < 5e-9);
+}
+
+TEST_CASE_TEMPLATE("batch norm gradients: all inputs, every mix of ReLU and shortcut", D, Reference, Cpu) {
+    Generator generator{3, 0, 0};
+    for (const Shape& shape : {Shape{5, 3}, Shape{2, 3, 2, 4}, Shape{2, 1}})
+        for (const bool relu : {false, true})
+            for (const int shortcut : {0, 1, 2})  // none, its own variable, x itself
+                for (const bool training : {true, false}) {
+                    CAPTURE(relu);
+                    CAPTURE(shortcut);
+                    CAPTURE(training);
+                    const Shape channels{shape[-1]};
+                    std::vector<Variable<double, D>> inputs;
+                    inputs.emplace_back(Tensor<double, D>::uniform(shape, -2, 2, generator), true);
+                    inputs.emplace_back(Tensor<double, D>::uniform(channels, .5, 2, generator), true);
+                    inputs.emplace_back(Tensor<double, D>::uniform(channels, -1, 1, generator), true);
+                    if (shortcut == 1) inputs.emplace_back(Tensor<double, D>::uniform(shape, -2, 2, generator), true);
+                    const auto function = [&](const std::vector<Variable<double, D>>& in) {
+                        Tensor<double, D> mean = Tensor<double, D>::full(channels, .25),
+                                          var = Tensor<double, D>::full(channels, 1.5);
+                        const Variable<double, D> added = shortcut == 0   ? Variable<double, D>()
+                                                          : shortcut == 1 ? in[3]
+                                                                          : in[0];
+                        const BatchNormOptions options{.eps = 1e-2, .relu = relu};
+                        return training ? batch_norm(in[0], in[1], in[2], mean, var, options, added)
+                                        : batch_norm_inference(in[0], in[1], in[2], mean, var, options, added);
+                    };
+                    gradcheck(function, inputs);
+                }
+}
+
+TEST_CASE("batch norm backward writes only what is asked for, and adds to what is there") {
+    Generator generator{4, 0, 0};
+    const Tensor<float> values = random_tensor<float>({6, 5}, -1, 1, generator), dy = values.clone();
+    Layer<float, Cpu> layer(5);
+    const Variable<float> x(values, true);
+    layer.train(x, {.relu = true}).backward(dy);
+    const std::vector<float> once = x.grad().to_vector(), dgamma = layer.gamma.grad().to_vector();
+    layer.train(x, {.relu = true}).backward(dy);
+    for (std::size_t i = 0; i < once.size(); ++i) CHECK(x.grad().to_vector()[i] == 2 * once[i]);
+    for (std::size_t i = 0; i < dgamma.size(); ++i) CHECK(layer.gamma.grad().to_vector()[i] == 2 * dgamma[i]);
+
+    const Variable<float> constant(values), shortcut(values, true);  // x needs no gradient, the shortcut does
+    layer.train(constant, {}, shortcut).backward(dy);
+    CHECK(!constant.grad().defined());
+    CHECK(shortcut.grad().shares_storage_with(dy));  // passed on, not copied
+    layer.train(constant, {.relu = true}, shortcut).backward(dy);
+    CHECK(!shortcut.grad().shares_storage_with(dy));
+    CHECK(dy.to_vector() == values.to_vector());
+}
+
+TEST_CASE("batch norm on Cpu agrees with Reference in double") {
+    Generator generator{5, 0, 0};
+    const Index channels[] = {1, 3, 10, 16, 24, 64, 130}, rows[] = {2, 7, 37, 300, 5000};
+    for (const Index C : channels)
+        for (const Index M : rows) {
+            CAPTURE(C);
+            CAPTURE(M);
+            const Tensor<float> x = random_tensor<float>({M, C}, -1, 3, generator),
+                                shortcut = random_tensor<float>({M, C}, -1, 1, generator),
+                                dy = random_tensor<float>({M, C}, -1, 1, generator),
+                                gamma = random_tensor<float>({C}, .5, 2, generator),
+                                beta = random_tensor<float>({C}, -1, 1, generator);
+            const Tensor<double, Reference> x2 = in_double(x), shortcut2 = in_double(shortcut), dy2 = in_double(dy),
+                                            gamma2 = in_double(gamma), beta2 = in_double(beta);
+            Tensor<float> mean({C}), var({C}), rstd({C}), y({M, C}), dgamma({C}), dbeta({C});
+            Tensor<double, Reference> mean2({C}), var2({C}), y2({M, C}), dgamma2({C}), dbeta2({C});
+            batch_norm_statistics(Cpu{}, x.read<2>(), mean.write<1>(), var.write<1>());
+            batch_norm_statistics(Reference{}, x2.read<2>(), mean2.write<1>(), var2.write<1>());
+            CHECK(worst_difference(mean, mean2.to_vector()) <= 4 * float_eps * largest(mean2));
+            CHECK(worst_difference(var, var2.to_vector()) <= 20 * float_eps * largest(var2));
+
+            // From here both get the same statistics, and the same y, whose sign is the mask.
+            batch_norm_rstd(Cpu{}, var.read<1>(), 1e-5, rstd.write<1>());
+            mean2 = in_double(mean);
+            const Tensor<double, Reference> rstd2 = in_double(rstd);
+            const Matrix<const float> none(nullptr, {0, 0});
+            const Matrix<const double> none2(nullptr, {0, 0});
+            for (const bool with_shortcut : {false, true})
+                for (const bool relu : {false, true}) {
+                    batch_norm_forward(Cpu{}, x.read<2>(), with_shortcut ? shortcut.read<2>() : none, gamma.read<1>(),
+                                       beta.read<1>(), mean.read<1>(), rstd.read<1>(), relu, y.write<2>());
+                    batch_norm_forward(Reference{}, x2.read<2>(), with_shortcut ? shortcut2.read<2>() : none2,
+                                       gamma2.read<1>(), beta2.read<1>(), mean2.read<1>(), rstd2.read<1>(), relu,
+                                       y2.write<2>());
+                    // At most 6 roundings, of numbers no larger than |gamma xhat| + |beta| + |shortcut|.
+                    CHECK(worst_difference(y, y2.to_vector()) <= 6 * float_eps * (2 * 4 * largest(rstd2) + 2));
+                    y2 = in_double(y);
+
+                    const Matrix<const float> mask = relu ? y.read<2>() : none;
+                    const Matrix<const double> mask2 = relu ? y2.read<2>() : none2;
+                    batch_norm_backward_sums(Cpu{}, x.read<2>(), mask, dy.read<2>(), mean.read<1>(), rstd.read<1>(),
+                                             dgamma.write<1>(), dbeta.write<1>());
+                    batch_norm_backward_sums(Reference{}, x2.read<2>(), mask2, dy2.read<2>(), mean2.read<1>(),
+                                             rstd2.read<1>(), dgamma2.write<1>(), dbeta2.write<1>());
+                    // sum |a||b| is at most M * 1 * 4 rstd; a float sum runs over at most 128 rows.
+                    const double sum = static_cast<double>(M) * float_eps * 8;
+                    CHECK(worst_difference(dbeta, dbeta2.to_vector()) <= sum);
+                    CHECK(worst_difference(dgamma, dgamma2.to_vector()) <= sum * 4 * largest(rstd2));
+
+                    dgamma2 = in_double(dgamma);
+                    dbeta2 = in_double(dbeta);
+                    for (const Write mode : {Write::overwrite, Write::add}) {
+                        Tensor<float> dx = shortcut.clone(), ds = x.clone();
+                        Tensor<double, Reference> dx2 = in_double(dx), ds2 = in_double(ds);
+                        batch_norm_backward(Cpu{}, x.read<2>(), mask, dy.read<2>(), gamma.read<1>(), mean.read<1>(),
+                                            rstd.read<1>(), dgamma.read<1>(), dbeta.read<1>(),
+                                            1 / static_cast<float>(M), dx.write<2>(), mode, ds.write<2>(), mode);
+                        batch_norm_backward(Reference{}, x2.read<2>(), mask2, dy2.read<2>(), gamma2.read<1>(),
+                                            mean2.read<1>(), rstd2.read<1>(), dgamma2.read<1>(), dbeta2.read<1>(),
+                                            1 / static_cast<double>(M), dx2.write<2>(), mode, ds2.write<2>(), mode);
+                        // (7) has three terms, each below gamma*rstd * (1 + xhat^2); about 8 roundings.
+                        const double xhat = 4 * largest(rstd2), scale = 2 * largest(rstd2) * (2 + xhat * xhat) + 1;
+                        CHECK(worst_difference(dx, dx2.to_vector()) <= 8 * float_eps * scale);
+                        CHECK(worst_difference(ds, ds2.to_vector()) <= 8 * float_eps * 3);
+                    }
+                }
+        }
+}
+
+TEST_CASE("batch norm statistics survive a mean far above the deviation") {
+    Generator generator{6, 0, 0};
+    const Index M = 20000;
+    for (const Index C : {1, 16, 24}) {
+        CAPTURE(C);
+        // 1e4 + noise; then a level that drifts from block to block; then first rows that lie far from all others.
+        for (const int kind : {0, 1, 2}) {
+            CAPTURE(kind);
+            Tensor<float> x = random_tensor<float>({M, C}, -1, 1, generator);
+            const Matrix<float> values = x.write<2>();
+            for (Index m = 0; m < M; ++m)
+                for (Index c = 0; c < C; ++c)
+                    values(m, c) += kind == 0 ? 1e4f : kind == 1 ? static_cast<float>(m) : m < 16 ? -1e4f : 1e4f;
+            Tensor<float> mean({C}), var({C});
+            Tensor<double, Reference> mean2({C}), var2({C});
+            batch_norm_statistics(Cpu{}, x.read<2>(), mean.write<1>(), var.write<1>());
+            batch_norm_statistics(Reference{}, in_double(x).read<2>(), mean2.write<1>(), var2.write<1>());
+            CHECK(worst_difference(mean, mean2.to_vector()) <= 2 * float_eps * largest(mean2));
+            CHECK(worst_difference(var, var2.to_vector()) <= 60 * float_eps * largest(var2));
+        }
+    }
+}
+
+TEST_CASE("batch norm gives the same bits with any number of threads") {
+    Generator generator{7, 0, 0};
+    const Tensor<float> x = random_tensor<float>({3, 70, 70, 24}, -1, 1, generator), dy = x.clone();
+    std::vector<float> y, dx, dgamma;
+    const int before = thread_count();
+    for (const int threads : {1, 2, 3}) {
+        set_threads(threads);
+        Layer<float, Cpu> layer(24);
+        const Variable<float> input(x, true);
+        const Variable<float> output = layer.train(input, {.relu = true}, input);
+        output.backward(dy);
+        if (threads == 1) {
+            y = output.value().to_vector();
+            dx = input.grad().to_vector();
+            dgamma = layer.gamma.grad().to_vector();
+        }
+        CHECK(output.value().to_vector() == y);
+        CHECK(input.grad().to_vector() == dx);
+        CHECK(layer.gamma.grad().to_vector() == dgamma);
+    }
+    set_threads(before);
+}
+
+TEST_CASE_TEMPLATE("batch norm on 16-bit activations keeps float statistics", T, Half, BFloat16) {
+    Generator generator{8, 0, 0};
+    const Tensor<T> x = random_tensor<T>({40, 10}, -2, 2, generator), dy = random_tensor<T>({40, 10}, -1, 1, generator);
+    Layer<T, Cpu> layer(10);
+    Layer<double, Reference> exact(10);
+    const Variable<T> in(x, true);
+    const Variable<double, Reference> in2(in_double(x), true);
+    const Variable<T> y = layer.train(in);
+    const Variable<double, Reference> y2 = exact.train(in2);
+    y.backward(dy);
+    y2.backward(in_double(dy));
+    const double eps = std::is_same_v<T, Half> ? 1.0 / (1 << 11) : 1.0 / (1 << 8);  // one rounding to T
+    CHECK(worst_difference(y.value(), y2.value().to_vector()) <= eps * largest(y2.value()) * 1.01);
+    CHECK(worst_difference(in.grad(), in2.grad().to_vector()) <= eps * largest(in2.grad()) * 1.01);
+    CHECK(worst_difference(layer.gamma.grad(), exact.gamma.grad().to_vector()) <= 40 * 8 * float_eps);
+    CHECK(worst_difference(layer.running_var, exact.running_var.to_vector()) <= 20 * float_eps);
+}
+
+TEST_CASE("batch norm passes a NaN on, and keeps one node's tensors alive, no more") {
+    Tensor<float> x = Tensor<float>::ones({4, 2});
+    x.write<2>()(1, 0) = std::numeric_limits<float>::quiet_NaN();
+    Layer<float, Cpu> layer(2);
+    CHECK(std::isnan(layer.train(Variable<float>(x), {.relu = true}).value().to_vector()[0]));
+
+    const std::size_t before = memory_stats(Cpu{}).live_bytes;
+    {
+        const Variable<float> in(Tensor<float>::ones({64, 8}), true);
+        Layer<float, Cpu> other(8);
+        const std::size_t inputs = memory_stats(Cpu{}).live_bytes;
+        const Variable<float> y = other.train(in, {.relu = true});
+        CHECK(memory_stats(Cpu{}).live_bytes - inputs == (64 * 8 + 2 * 8) * sizeof(float));  // y, mean and rstd
+    }
+    CHECK(memory_stats(Cpu{}).live_bytes == before);
+}
+
+TEST_CASE("batch norm refuses what has no meaning") {
+    Layer<float, Cpu> layer(3);
+    CHECK_THROWS_WITH_AS(layer.train(Variable<float>(Tensor<float>::ones({1, 1, 1, 3}))),
+                         "batch_norm: training needs more than 1 value per channel, N*H*W > 1, x is (1, 1, 1, 3)",
+                         Error);
+    CHECK_THROWS_AS(layer.train(Variable<float>(Tensor<float>::ones({0, 3}))), Error);
+    CHECK_NOTHROW(layer.infer(Variable<float>(Tensor<float>::ones({1, 3}))));
+    CHECK_NOTHROW(layer.infer(Variable<float>(Tensor<float>::ones({0, 3}))));
+    CHECK_THROWS_WITH_AS(layer.train(Variable<float>(Tensor<float>::ones({5, 4}))),
+                         "batch_norm: x of shape (5, 4) needs gamma, beta, running_mean and running_var of shape (4,), "
+                         "got (3,), (3,), (3,), (3,)",
+                         Error);
+    CHECK_THROWS_AS(layer.train(Variable<float>(Tensor<float>::ones({3}))), Error);
+    const Variable<float> x(Tensor<float>::ones({5, 3})), other(Tensor<float>::ones({5, 1}));
+    CHECK_THROWS_WITH_AS(layer.infer(x, {}, other), "batch_norm_inference: the shortcut has shape (5, 1), x has (5, 3)",
+                         Error);
+    CHECK_THROWS_AS(layer.train(x, {.momentum = 1.5}), Error);
+}
