@@ -55,30 +55,34 @@ GRADUS_INLINE void accumulate(Vec (&sum)[Rows][Vectors], const float* a, Index a
 // Where a block of C goes.
 struct TileTarget {
     float* c;
-    Index stride;  // between rows
-    Index last;    // valid columns of the last vector: vec_floats, or less at the right edge
-    bool add;      // to what is there
+    Index stride;                 // between rows
+    Index last;                   // valid columns of the last vector: vec_floats, or less at the right edge
+    bool add;                     // to what is there
+    const float* bias = nullptr;  // what every row's sum starts with, whole vectors; none: 0
 };
 
 template <int Rows, int Vectors, ALayout Layout>
 void tile(const float* a, Index a_stride, const float* b, Index b_stride, const Run* runs, Index count,
           TileTarget target) {
     Vec sum[Rows][Vectors];
-    GRADUS_UNROLL for (int i = 0; i < Rows; ++i) {
-        GRADUS_UNROLL for (int j = 0; j < Vectors; ++j) sum[i][j] = Vec{};
+    GRADUS_UNROLL for (int j = 0; j < Vectors; ++j) {
+        const Vec start = target.bias ? load(target.bias + j * vec_floats) : Vec{};
+        GRADUS_UNROLL for (int i = 0; i < Rows; ++i) sum[i][j] = start;
     }
     for (Index r = 0; r < count; ++r)
         accumulate<Rows, Vectors, Layout>(sum, a + runs[r].a, a_stride, b + runs[r].b, b_stride, runs[r].length);
+    constexpr int edge = Vectors - 1;
     if (target.add) {
         GRADUS_UNROLL for (int i = 0; i < Rows; ++i) {
-            GRADUS_UNROLL for (int j = 0; j < Vectors; ++j)
-                sum[i][j] += load(target.c + i * target.stride + j * vec_floats);
+            const float* c = target.c + i * target.stride;
+            GRADUS_UNROLL for (int j = 0; j < edge; ++j) sum[i][j] += load(c + j * vec_floats);
+            sum[i][edge] += load_some(c + edge * vec_floats, target.last);
         }
     }
     GRADUS_UNROLL for (int i = 0; i < Rows; ++i) {
         float* c = target.c + i * target.stride;
-        GRADUS_UNROLL for (int j = 0; j < Vectors - 1; ++j) store(c + j * vec_floats, sum[i][j]);
-        store_some(c + (Vectors - 1) * vec_floats, sum[i][Vectors - 1], target.last);
+        GRADUS_UNROLL for (int j = 0; j < edge; ++j) store(c + j * vec_floats, sum[i][j]);
+        store_some(c + edge * vec_floats, sum[i][edge], target.last);
     }
 }
 
@@ -111,6 +115,19 @@ inline Index tile_vectors(Index columns) {
 inline Index tile_rows(Index rows, Index vectors) {
     const Index most = most_rows(static_cast<int>(vectors));
     return rows == 0 ? 1 : ceil_div(rows, ceil_div(rows, most));
+}
+
+// A block of C of any number of rows, as tiles one below the other.
+template <ALayout Layout>
+void tile_column(Index rows, Index vectors, const float* a, Index a_stride, const float* b, Index b_stride,
+                 const Run* runs, Index count, TileTarget target) {
+    const Index height = tile_rows(rows, vectors);
+    const Index a_step = Layout == ALayout::by_row ? height * a_stride : height;
+    const Tile whole = tile_for<Layout>(height, vectors);
+    for (; rows > 0; rows -= height, a += a_step, target.c += height * target.stride) {
+        const Tile part = rows >= height ? whole : tile_for<Layout>(rows, vectors);
+        part(a, a_stride, b, b_stride, runs, count, target);
+    }
 }
 
 }  // namespace gradus::inline GRADUS_ABI

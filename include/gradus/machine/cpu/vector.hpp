@@ -35,7 +35,7 @@ GRADUS_INLINE Vec load(const float* p) { return *reinterpret_cast<const Unaligne
 GRADUS_INLINE void store(float* p, Vec v) { *reinterpret_cast<UnalignedVec*>(p) = v; }
 GRADUS_INLINE Vec broadcast(float value) { return value - Vec{}; }
 
-// The first `count` lanes, 1 to vec_floats.
+// The first `count` lanes, 1 to vec_floats. Memory behind them is not touched: it may be another thread's.
 GRADUS_INLINE void store_some(float* p, Vec v, Index count) {
     if (count == vec_floats) {
         store(p, v);
@@ -50,6 +50,19 @@ GRADUS_INLINE void store_some(float* p, Vec v, Index count) {
         p += part;
         from += part;
     }
+}
+// The same way in; the other lanes are 0.
+GRADUS_INLINE Vec load_some(const float* p, Index count) {
+    if (count == vec_floats) return load(p);
+    alignas(sizeof(Vec)) float lanes[vec_floats] = {};
+    float* to = lanes;
+    for (Index part = vec_floats / 2; part > 0; part /= 2) {
+        if (!(count & part)) continue;
+        std::memcpy(to, p, static_cast<std::size_t>(part) * sizeof(float));
+        p += part;
+        to += part;
+    }
+    return load(lanes);
 }
 
 constexpr Index round_up(Index n, Index unit) { return (n + unit - 1) / unit * unit; }

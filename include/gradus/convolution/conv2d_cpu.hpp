@@ -1,0 +1,112 @@
+// convolution/conv2d_cpu.hpp   The fast twins of conv2d.hpp, and which algorithm serves which shape.
+//     float          conv2d_direct_cpu.hpp, conv2d_weights_cpu.hpp
+//     Half, BFloat16 converted to float, some images at a time, and back
+//     double         conv2d_im2col_cpu.hpp
+#pragma once
+
+#include "gradus/convolution/conv2d_direct_cpu.hpp"
+#include "gradus/convolution/conv2d_im2col_cpu.hpp"
+#include "gradus/convolution/conv2d_options.hpp"
+#include "gradus/convolution/conv2d_weights_cpu.hpp"
+
+namespace gradus::inline GRADUS_ABI {
+
+inline void conv2d_forward(Cpu, Array4<const float> x, Array4<const float> weight, Vector<const float> bias,
+                           const Conv2dOptions& options, Array4<float> y) {
+    if (y.size() == 0) return;
+    const auto [s, p, d, G] = options;
+    const Index KH = weight.shape()[1], KW = weight.shape()[2];
+    const float* first = bias.size() > 0 ? bias.data() : nullptr;
+    correlate(x, forward_weights(weight, G), G, first,
+              forward_correlation(KH, KW, s, p, d, y.shape()[1], y.shape()[2]), y, false);
+}
+
+inline void conv2d_backward_data(Cpu, Array4<const float> dy, Array4<const float> weight, const Conv2dOptions& options,
+                                 Array4<float> dx, Write mode) {
+    if (dx.size() == 0) return;
+    const auto [s, p, d, G] = options;
+    const Index KH = weight.shape()[1], KW = weight.shape()[2];
+    correlate(dy, backward_weights(weight, G), G, nullptr,
+              backward_correlations(KH, KW, s, p, d, dx.shape()[1], dx.shape()[2]), dx, mode == Write::add);
+}
+
+inline void conv2d_backward_weights(Cpu, Array4<const float> x, Array4<const float> dy, const Conv2dOptions& options,
+                                    Array4<float> dweight, Write mode) {
+    if (dweight.size() == 0) return;
+    if (dy.size() == 0) {
+        for (Index i = 0; i < dweight.size(); ++i) put(dweight.data()[i], 0.0f, mode);
+        return;
+    }
+    DirectWeightGradient(x, dy, options, dweight).compute(mode);
+}
+
+// Column sums in at most 64 parts of consecutive rows, added up in order.
+template <class T>
+void conv2d_backward_bias(Cpu, Matrix<const T> dy, Vector<Sum<T>> dbias, Write mode) {
+    const auto [M, O] = dy.shape();
+    const Index parts = std::clamp<Index>(M / 64, 1, 64);
+    const HostBuffer<Sum<T>> partial(parts * O);
+    parallel_for(parts, [&, M = M, O = O](Index part) {
+        Sum<T>* sum = partial.data() + part * O;
+        std::fill_n(sum, O, Sum<T>(0));
+        const Index end = (part + 1) * M / parts;
+        for (Index m = part * M / parts; m < end; ++m) {
+            const T* row = dy.data() + m * O;
+            Index o = 0;
+            if constexpr (std::same_as<T, float>)
+                for (; o + vec_floats <= O; o += vec_floats) store(sum + o, load(sum + o) + load(row + o));
+            for (; o < O; ++o) sum[o] += Sum<T>(row[o]);
+        }
+    });
+    for (Index o = 0; o < O; ++o) {
+        Sum<T> sum = 0;
+        for (Index part = 0; part < parts; ++part) sum += partial.data()[part * O + o];
+        put(dbias(o), sum, mode);
+    }
+}
+
+// 16-bit types: as many images at a time as make about 16 MB of float, so that the copies stay small beside the tensors.
+inline Index images_at_a_time(Index N, Index floats) {
+    return std::clamp<Index>((Index{4} << 20) * N / std::max<Index>(1, floats), 1, std::max<Index>(1, N));
+}
+template <class T>
+Array4<T> some_images(Array4<T> all, Index first, Index count) {
+    const auto [N, H, W, C] = all.shape();
+    return {all.data() + first * H * W * C, {std::min(count, N - first), H, W, C}};
+}
+
+template <class T>
+void conv2d_forward(Cpu device, Array4<const T> x, Array4<const float> weight, Vector<const float> bias,
+                    const Conv2dOptions& options, Array4<T> y) {
+    const Index N = x.shape()[0], count = images_at_a_time(N, x.size() + y.size());
+    for (Index n = 0; n < N; n += count) {
+        const AsFloat<T, 4> float_x(some_images(x, n, count));
+        const FloatResult<T, 4> result(some_images(y, n, count), Write::overwrite);
+        conv2d_forward(device, float_x.view(), weight, bias, options, result.view());
+        result.finish();
+    }
+}
+template <class T>
+void conv2d_backward_data(Cpu device, Array4<const T> dy, Array4<const float> weight, const Conv2dOptions& options,
+                          Array4<T> dx, Write mode) {
+    const Index N = dx.shape()[0], count = images_at_a_time(N, dx.size() + dy.size());
+    for (Index n = 0; n < N; n += count) {
+        const AsFloat<T, 4> float_dy(some_images(dy, n, count));
+        const FloatResult<T, 4> result(some_images(dx, n, count), mode);
+        conv2d_backward_data(device, float_dy.view(), weight, options, result.view(), mode);
+        result.finish();
+    }
+}
+template <class T>
+void conv2d_backward_weights(Cpu device, Array4<const T> x, Array4<const T> dy, const Conv2dOptions& options,
+                             Array4<float> dweight, Write mode) {
+    const Index N = x.shape()[0], count = images_at_a_time(N, x.size() + dy.size());
+    Index n = 0;
+    do {  // once for an empty batch too: its gradient is 0
+        const AsFloat<T, 4> float_x(some_images(x, n, count)), float_dy(some_images(dy, n, count));
+        conv2d_backward_weights(device, float_x.view(), float_dy.view(), options, dweight, n == 0 ? mode : Write::add);
+        n += count;
+    } while (n < N);
+}
+
+}  // namespace gradus::inline GRADUS_ABI

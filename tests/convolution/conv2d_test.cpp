@@ -1,0 +1,162 @@
+// The fast convolutions against the specification, in double: forward and all three gradients, all options.
+// Tolerance: c * eps * (largest sum |a||b|). A sum of k products in float is off by at most k * eps/2 * sum |a||b|, and by about
+// sqrt(k) * eps/2 of it where roundings are independent; c = 8 serves the direct kernels. Winograd's transforms add their own
+// roundings, see conv2d_winograd_cpu.hpp.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "gradus/convolution/conv2d.hpp"
+
+using namespace gradus;
+
+namespace {
+
+struct Case {
+    Index N, H, W, C, O, KH, KW;
+    Conv2dOptions options;
+    Index P() const { return conv_extent(H, KH, options.stride, options.padding, options.dilation); }
+    Index Q() const { return conv_extent(W, KW, options.stride, options.padding, options.dilation); }
+};
+
+std::vector<double> numbers(Index count, unsigned seed) {
+    std::vector<double> values(static_cast<std::size_t>(count));
+    unsigned state = seed * 2654435761u + 1;
+    for (double& value : values) {
+        state = state * 1664525u + 1013904223u;
+        value = static_cast<float>(static_cast<double>(state >> 8) / (1 << 23) - 1);
+    }
+    return values;
+}
+std::vector<double> magnitudes(std::vector<double> values) {
+    for (double& value : values) value = std::fabs(value);
+    return values;
+}
+// A device's buffer of T with these values, and back.
+template <class T>
+Tensor<T, Cpu> tensor_of(const std::vector<double>& values, const Shape& shape) {
+    Tensor<T, Cpu> tensor(shape);
+    T* data = tensor.template write<1>().data();
+    for (std::size_t i = 0; i < values.size(); ++i) data[i] = static_cast<T>(values[i]);
+    return tensor;
+}
+
+template <class T>
+std::vector<double> values_of(const Tensor<T, Cpu>& tensor) {
+    const T* data = tensor.template read<1>().data();
+    std::vector<double> values(static_cast<std::size_t>(tensor.numel()));
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<double>(data[i]);
+    return values;
+}
+
+struct Outcome {
+    std::vector<double> y, dx, dweight, dbias;
+};
+
+// All four kernels on a device, from the same numbers, rounded to T first.
+template <class T, class D>
+Outcome run(D device, const Case& c, const std::vector<double>& x_, const std::vector<double>& w_,
+            const std::vector<double>& b_, const std::vector<double>& dy_, Write mode) {
+    const Conv2dOptions& o = c.options;
+    const Shape x_shape{c.N, c.H, c.W, c.C}, w_shape{c.O, c.KH, c.KW, c.C / o.groups}, y_shape{c.N, c.P(), c.Q(), c.O};
+    const auto x = tensor_of<T>(x_, x_shape), dy = tensor_of<T>(dy_, y_shape);
+    const auto w = tensor_of<Sum<T>>(w_, w_shape), b = tensor_of<Sum<T>>(b_, {c.O});
+    const auto filled = [](Index count) { return std::vector<double>(static_cast<std::size_t>(count), 0.5); };
+    auto y = tensor_of<T>(filled(y_shape.numel()), y_shape), dx = tensor_of<T>(filled(x_shape.numel()), x_shape);
+    auto dw = tensor_of<Sum<T>>(filled(w_shape.numel()), w_shape), db = tensor_of<Sum<T>>(filled(c.O), {c.O});
+    using View4 = Array4<const T>;
+    using Parameter4 = Array4<const Sum<T>>;
+    const View4 xv = x.template read<4>(), dyv = dy.template read<4>();
+    const Parameter4 wv = w.template read<4>();
+    conv2d_forward(device, xv, wv, b.template read<1>(), o, y.template write<4>());
+    conv2d_backward_data(device, dyv, wv, o, dx.template write<4>(), mode);
+    conv2d_backward_weights(device, xv, dyv, o, dw.template write<4>(), mode);
+    conv2d_backward_bias(device, dy.template read<2>(), db.template write<1>(), mode);
+    return {values_of(y), values_of(dx), values_of(dw), values_of(db)};
+}
+
+void close(const char* what, const Case& c, const std::vector<double>& got, const std::vector<double>& want,
+           const std::vector<double>& scale, double tolerance) {
+    double worst = 0, most = 0;
+    for (double s : scale) most = std::max(most, s);
+    for (std::size_t i = 0; i < want.size(); ++i) {
+        const double error = std::fabs(got[i] - want[i]);
+        if (!(error <= worst)) worst = error;
+    }
+    INFO(what << " of N " << c.N << ", image " << c.H << "x" << c.W << ", channels " << c.C << " to " << c.O << ", kernel "
+              << c.KH << "x" << c.KW << ", stride " << c.options.stride << ", padding " << c.options.padding
+              << ", dilation " << c.options.dilation << ", groups " << c.options.groups);
+    CHECK(worst <= tolerance * std::max(1.0, most));
+}
+
+template <class T>
+void compare(const Case& c, double tolerance) {
+    const Index G = c.options.groups;
+    const auto as_T = [](std::vector<double> v) {
+        for (double& value : v) value = static_cast<double>(T(value));
+        return v;
+    };
+    const auto x = as_T(numbers(c.N * c.H * c.W * c.C, 1)), dy = as_T(numbers(c.N * c.P() * c.Q() * c.O, 2));
+    const auto w = numbers(c.O * c.KH * c.KW * c.C / G, 3), b = numbers(c.O, 4);
+    const Write mode = (c.H + c.O) % 2 == 0 ? Write::add : Write::overwrite;
+    const Outcome got = run<T>(Cpu{}, c, x, w, b, dy, mode);
+    const Outcome want = run<double>(Reference{}, c, x, w, b, dy, mode);
+    const Outcome scale =
+        run<double>(Reference{}, c, magnitudes(x), magnitudes(w), magnitudes(b), magnitudes(dy), Write::add);
+    close("y", c, got.y, want.y, scale.y, tolerance);
+    close("dx", c, got.dx, want.dx, scale.dx, tolerance);
+    close("dweight", c, got.dweight, want.dweight, scale.dweight, tolerance);
+    close("dbias", c, got.dbias, want.dbias, scale.dbias, tolerance);
+}
+
+constexpr double float_eps = std::numeric_limits<float>::epsilon();
+
+const std::vector<Case>& odd_cases() {
+    static const std::vector<Case> cases = {
+        {2, 8, 8, 16, 16, 3, 3, {1, 1}},          // whole vectors
+        {3, 7, 5, 3, 5, 3, 3, {1, 1}},            // nothing divides anything
+        {2, 9, 7, 24, 40, 3, 3, {1, 1}},          // one and a half vectors
+        {1, 6, 10, 5, 33, 1, 1, {1, 0}},          // 1x1
+        {2, 9, 8, 7, 18, 1, 1, {2, 0}},           // 1x1 of stride 2: three of four phases of dx are 0
+        {2, 8, 9, 6, 17, 1, 1, {1, 2}},           // 1x1 with a border
+        {2, 11, 9, 4, 12, 3, 3, {2, 1}},          // stride 2
+        {2, 15, 14, 3, 64, 7, 7, {2, 3}},         // the stem of a ResNet
+        {1, 13, 12, 3, 4, 5, 4, {3, 2}},          // even kernel, stride 3
+        {2, 12, 11, 5, 6, 3, 3, {1, 2, 2}},       // dilation
+        {1, 14, 17, 4, 8, 3, 2, {2, 2, 3}},       // dilation and stride
+        {2, 9, 9, 12, 18, 3, 3, {1, 1, 1, 3}},    // groups
+        {2, 10, 9, 8, 12, 3, 3, {2, 1, 2, 4}},    // groups, stride, dilation
+        {2, 6, 6, 6, 12, 1, 1, {1, 0, 1, 2}},     // grouped 1x1
+        {2, 7, 7, 24, 24, 3, 3, {1, 1, 1, 24}},   // depthwise
+        {2, 9, 11, 19, 19, 3, 3, {2, 1, 1, 19}},  // depthwise, stride 2
+        {1, 9, 9, 5, 5, 5, 5, {1, 2, 1, 5}},      // depthwise 5x5
+        {1, 9, 8, 5, 10, 3, 3, {1, 2, 2, 5}},     // depthwise with a multiplier, dilation
+        {1, 1, 1, 1, 1, 1, 1, {1, 0}},            // ones
+        {1, 1, 1, 3, 2, 3, 3, {1, 1}},            // an image smaller than the kernel
+        {2, 2, 3, 3, 4, 3, 3, {1, 3}},            // a border wider than the kernel: rows of y that see no pixel
+        {1, 3, 3, 2, 3, 1, 1, {5, 0}},            // a stride larger than the image
+        {0, 5, 5, 3, 4, 3, 3, {1, 1}},            // an empty batch
+        {2, 40, 37, 20, 9, 3, 3, {1, 1}},         // several bands of rows
+    };
+    return cases;
+}
+
+}  // namespace
+
+TEST_CASE("conv2d: the float kernels agree with the specification in double") {
+    for (const Case& c : odd_cases()) compare<float>(c, 8 * float_eps);
+}
+TEST_CASE("conv2d: the double kernels agree with the specification") {
+    for (const Case& c : odd_cases()) compare<double>(c, 8 * std::numeric_limits<double>::epsilon());
+}
+
+TEST_CASE("conv2d: 16-bit kernels agree with the specification, to the rounding of their results") {
+    for (const Case& c : odd_cases()) {
+        compare<Half>(c, 0x1p-11 + 8 * float_eps);
+        compare<BFloat16>(c, 0x1p-8 + 8 * float_eps);
+    }
+}
