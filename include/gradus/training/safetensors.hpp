@@ -161,13 +161,18 @@ inline Result<SafetensorsFile> read_safetensors(const std::string& path) {
     return parse_safetensors(path, std::move(contents));
 }
 
-// The bytes of a file with these tensors. As the format's own writer does, sorts by descending alignment, then by name:
-// the same tensors give the same bytes. Two tensors of one name, or one whose bytes do not fit its shape, are errors.
-inline std::vector<std::byte> encode_safetensors(std::vector<FileTensor> tensors,
-                                                 const std::map<std::string, std::string>& metadata) {
+// The order in which tensors are written, the one of the format's own writer: by descending alignment, then by name. So
+// the same tensors give the same bytes.
+inline void sort_for_file(std::vector<FileTensor>& tensors) {
     std::sort(tensors.begin(), tensors.end(), [](const FileTensor& a, const FileTensor& b) {
         return a.dtype != b.dtype ? a.dtype > b.dtype : a.name < b.name;
     });
+}
+
+// The bytes of a file with these tensors. Two of one name, or one whose bytes do not fit its shape, are errors.
+inline std::vector<std::byte> encode_safetensors(std::vector<FileTensor> tensors,
+                                                 const std::map<std::string, std::string>& metadata) {
+    sort_for_file(tensors);
     SafetensorsHeader header{{}, metadata};
     Index end = 0;
     for (const FileTensor& tensor : tensors) {
