@@ -72,6 +72,18 @@ TEST_CASE("SGD on Cpu agrees with Reference at every size") {
     }
 }
 
+TEST_CASE("SGD gives the same bits with any number of threads") {
+    const int before = thread_count();
+    const SgdConfig config{.momentum = 0.9, .nesterov = true};
+    set_threads(1);
+    const std::vector<float> alone = run<Cpu>(300007, config, 1e-2);
+    for (const int threads : {2, 3, 7}) {
+        set_threads(threads);
+        CHECK(run<Cpu>(300007, config, 1e-2) == alone);
+    }
+    set_threads(before);
+}
+
 TEST_CASE("SGD scales the rate by group and leaves parameters without a gradient alone") {
     Variable<float> a(Tensor<float>::ones({1}), true), b(Tensor<float>::ones({1}), true),
         c(Tensor<float>::ones({1}), true);
