@@ -70,8 +70,8 @@ TEST_CASE("linear on Cpu agrees with Reference at every size") {
                         values.push_back(magnitude ? std::abs(double{value}) : double{value});
                     return Variable<double, Reference>(Tensor<double, Reference>::from(tensor.shape(), values), true);
                 };
-                const Result fast = run(Variable<float>(x, true), Variable<float>(weight, true),
-                                        Variable<float>(bias, true), dy);
+                const Result fast =
+                    run(Variable<float>(x, true), Variable<float>(weight, true), Variable<float>(bias, true), dy);
                 const Result exact = run(exact_leaf(x, false), exact_leaf(weight, false), exact_leaf(bias, false),
                                          exact_leaf(dy, false).value());
                 const Result magnitude = run(exact_leaf(x, true), exact_leaf(weight, true), exact_leaf(bias, true),
@@ -100,5 +100,6 @@ TEST_CASE("linear refuses what does not fit") {
                          "linear: input has 1 feature, weight expects 3; x is (2, 1), weight (4, 3)", Error);
     CHECK_THROWS_WITH_AS(linear(zeros({2, 2, 3}), zeros({4, 3})),
                          "linear: x must be (N, in) and weight (out, in), got (2, 2, 3) and (4, 3)", Error);
-    CHECK_THROWS_WITH_AS(linear(zeros({2, 3}), zeros({4, 3}), zeros({3})), "linear: bias must be (4,), got (3,)", Error);
+    CHECK_THROWS_WITH_AS(linear(zeros({2, 3}), zeros({4, 3}), zeros({3})), "linear: bias must be (4,), got (3,)",
+                         Error);
 }

@@ -28,8 +28,9 @@ TEST_CASE_TEMPLATE("avg_pool2d and adaptive_avg_pool2d give PyTorch's values", D
     check_means<D>([](const auto& x) { return avg_pool2d(x); }, {4, 6, 14, 16});
     check_means<D>([](const auto& x) { return avg_pool2d(x, {.ceil_mode = true, .count_include_pad = false}); },
                    {4, 6, 7.5, 14, 16, 17.5, 21.5, 23.5, 25});
-    check_means<D>([](const auto& x) { return avg_pool2d(x, {.kernel = 3, .stride = 2, .padding = 1}); },
-                   {1.77777778, 3.66666667, 3.11111111, 7.66666667, 13, 9.66666667, 8.44444444, 13.66666667, 9.77777778});
+    check_means<D>(
+        [](const auto& x) { return avg_pool2d(x, {.kernel = 3, .stride = 2, .padding = 1}); },
+        {1.77777778, 3.66666667, 3.11111111, 7.66666667, 13, 9.66666667, 8.44444444, 13.66666667, 9.77777778});
     check_means<D>(
         [](const auto& x) {
             return avg_pool2d(x, {.kernel = 3, .stride = 2, .padding = 1, .count_include_pad = false});

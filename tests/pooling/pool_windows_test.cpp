@@ -26,7 +26,8 @@ TEST_CASE("every window has a pixel, and the pixels know their windows") {
                 for (Index padding = 0; 2 * padding <= kernel; ++padding)
                     for (const bool ceil_mode : {false, true}) {
                         if (in + 2 * padding < kernel) continue;
-                        const PoolWindows windows = strided_windows("pool", in, kernel, stride, padding, ceil_mode, true);
+                        const PoolWindows windows =
+                            strided_windows("pool", in, kernel, stride, padding, ceil_mode, true);
                         CAPTURE(in);
                         CAPTURE(kernel);
                         CAPTURE(stride);

@@ -107,8 +107,8 @@ TEST_CASE_TEMPLATE("label smoothing is least at a finite gap", D, Reference, Cpu
         std::vector<double> values(1000, 0.0);
         values[3] = row.gap;
         const Variable<double, D> z(Tensor<double, D>::from({1, 1000}, values), true);
-        const Variable<double, D> loss = cross_entropy(z, Tensor<std::int64_t, D>::from({1}, {3}),
-                                                       {.label_smoothing = 0.1, .form = row.form});
+        const Variable<double, D> loss =
+            cross_entropy(z, Tensor<std::int64_t, D>::from({1}, {3}), {.label_smoothing = 0.1, .form = row.form});
         loss.backward();
         CHECK(std::abs(loss.item() - row.entropy) <= 1e-9);
         double steepest = 0;
@@ -147,8 +147,8 @@ TEST_CASE_TEMPLATE("rows that do not count have no gradient, a batch of them has
     CHECK(cross_entropy(empty, Tensor<std::int64_t, D>(Shape{0})).item() == 0);
 }
 
-// Cpu in float against Reference in double, at sizes with and without whole vectors. |loss| and |dz| have K + 4 roundings
-// of sums whose terms are at most m - z + log s <= 2 max|z| + log K, and 1.
+// Cpu in float against Reference in double, at sizes with and without whole vectors. loss and dz have K + 4 roundings of
+// sums whose terms are at most m - z + log s <= 2 max|z| + log K, and 1.
 TEST_CASE("cross_entropy on Cpu agrees with Reference") {
     const double eps = std::numeric_limits<float>::epsilon();
     for (const Index N : {1, 3, 70})
@@ -197,5 +197,6 @@ TEST_CASE("cross_entropy refuses what does not fit") {
     CHECK_THROWS_WITH_AS(cross_entropy(z, labels, {.weights = {1, 2}}),
                          "cross_entropy: 2 weights for logits of shape (4, 3)", Error);
     CHECK_THROWS_WITH_AS(soft_cross_entropy(z, Tensor<float>::ones({3, 4})),
-                         "cross_entropy: logits of shape (4, 3) need soft targets of the same shape, got (3, 4)", Error);
+                         "soft_cross_entropy: logits of shape (4, 3) need soft targets of the same shape, got (3, 4)",
+                         Error);
 }

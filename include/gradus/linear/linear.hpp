@@ -63,8 +63,8 @@ template <class T, class D>
 struct LinearNode final : NodeOf<T, D> {
     Edge<T, D> x;
     Edge<Sum<T>, D> weight, bias;
-    Saved<T, D> saved_x;             // where weight needs a gradient
-    Saved<Sum<T>, D> saved_weight;   // where x does
+    Saved<T, D> saved_x;            // where weight needs a gradient
+    Saved<Sum<T>, D> saved_weight;  // where x does
 
     const char* name() const override { return "linear"; }
     void backward(const Tensor<T, D>& dy) override {
@@ -93,8 +93,8 @@ Variable<T, D> linear(const Variable<T, D>& x, const Variable<Sum<T>, D>& weight
     GRADUS_CHECK(x.shape().rank() == 2 && weight.shape().rank() == 2,
                  "linear: x must be (N, in) and weight (out, in), got ", x.shape(), " and ", weight.shape());
     const Index N = x.shape()[0], I = x.shape()[1], O = weight.shape()[0];
-    GRADUS_CHECK(I == weight.shape()[1], "linear: input has ", I, I == 1 ? " feature" : " features", ", weight expects ",
-                 weight.shape()[1], "; x is ", x.shape(), ", weight ", weight.shape());
+    GRADUS_CHECK(I == weight.shape()[1], "linear: input has ", I, I == 1 ? " feature" : " features",
+                 ", weight expects ", weight.shape()[1], "; x is ", x.shape(), ", weight ", weight.shape());
     GRADUS_CHECK(!bias.defined() || bias.shape() == Shape{O}, "linear: bias must be (", O, ",), got ", bias.shape());
 
     Tensor<T, D> y({N, O});

@@ -64,23 +64,21 @@ struct AvgPool2dNode final : NodeOf<T, D> {
 
     AvgPool2dNode(const PoolWindows& row_windows, const PoolWindows& column_windows)
         : rows(row_windows), columns(column_windows) {}
+    // The means of these windows, recorded where x needs a gradient.
+    static Variable<T, D> record(const Variable<T, D>& x, const PoolWindows& rows, const PoolWindows& columns) {
+        Tensor<T, D> y({x.shape()[0], rows.out, columns.out, x.shape()[3]});
+        avg_pool2d_forward(D{}, x.value().template read<4>(), rows, columns, y.template write<4>());
+        if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
+        auto node = std::make_shared<AvgPool2dNode>(rows, columns);
+        node->x = node->input(x);
+        return Variable<T, D>(y, node);
+    }
     const char* name() const override { return rows.kernel == 0 ? "adaptive_avg_pool2d" : "avg_pool2d"; }
     void backward(const Tensor<T, D>& dy) override {
         GradientTarget<T, D> dx = x.target();
         avg_pool2d_backward(D{}, dy.template read<4>(), rows, columns, dx.template write<4>(), dx.mode);
     }
 };
-
-// The means of the given windows, and their node.
-template <class T, class D>
-Variable<T, D> avg_pool2d_of(const Variable<T, D>& x, const PoolWindows& rows, const PoolWindows& columns) {
-    Tensor<T, D> y({x.shape()[0], rows.out, columns.out, x.shape()[3]});
-    avg_pool2d_forward(D{}, x.value().template read<4>(), rows, columns, y.template write<4>());
-    if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_shared<AvgPool2dNode<T, D>>(rows, columns);
-    node->x = node->input(x);
-    return Variable<T, D>(y, node);
-}
 
 // (N, H, W, C) -> (N, P, Q, C). Errors: another rank, windows that do not fit. Source: PyTorch's avg_pool2d.
 template <FloatingElement T, class D>
@@ -90,7 +88,7 @@ Variable<T, D> avg_pool2d(const Variable<T, D>& x, const AvgPool2dOptions& optio
     GRADUS_CHECK(x.shape().rank() == 4, "avg_pool2d: x must be (N, H, W, C), got ", x.shape());
     const PoolWindows rows = strided_windows("avg_pool2d", x.shape()[1], kernel, stride, padding, ceil_mode, counts);
     const PoolWindows columns = strided_windows("avg_pool2d", x.shape()[2], kernel, stride, padding, ceil_mode, counts);
-    return avg_pool2d_of(x, rows, columns);
+    return AvgPool2dNode<T, D>::record(x, rows, columns);
 }
 
 // (N, H, W, C) -> (N, out_height, out_width, C). Errors: another rank, an extent of 0. Source: PyTorch's
@@ -101,7 +99,7 @@ Variable<T, D> adaptive_avg_pool2d(const Variable<T, D>& x, Index out_height, In
     GRADUS_CHECK(x.shape().rank() == 4, "adaptive_avg_pool2d: x must be (N, H, W, C), got ", x.shape());
     const PoolWindows rows = adaptive_windows("adaptive_avg_pool2d", x.shape()[1], out_height);
     const PoolWindows columns = adaptive_windows("adaptive_avg_pool2d", x.shape()[2], out_width);
-    return avg_pool2d_of(x, rows, columns);
+    return AvgPool2dNode<T, D>::record(x, rows, columns);
 }
 
 }  // namespace gradus::inline GRADUS_ABI

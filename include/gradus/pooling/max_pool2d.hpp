@@ -103,9 +103,8 @@ Variable<T, D> max_pool2d(const Variable<T, D>& x, const MaxPool2dOptions& optio
     Tensor<T, D> y({N, rows.out, columns.out, C});
     Tensor<std::uint8_t, D> winner;
     if (needs_gradient(x)) winner = Tensor<std::uint8_t, D>(y.shape());
-    max_pool2d_forward(
-        D{}, x.value().template read<4>(), rows, columns, y.template write<4>(),
-        winner.defined() ? winner.template write<4>() : Array4<std::uint8_t>(nullptr, {0, 0, 0, 0}));
+    max_pool2d_forward(D{}, x.value().template read<4>(), rows, columns, y.template write<4>(),
+                       winner.defined() ? winner.template write<4>() : Array4<std::uint8_t>(nullptr, {0, 0, 0, 0}));
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
     auto node = std::make_shared<MaxPool2dNode<T, D>>(rows, columns);
     node->x = node->input(x);

@@ -48,8 +48,8 @@ inline void max_pool2d_forward(Cpu, Array4<const float> x, const PoolWindows& ro
     });
 }
 
-inline void max_pool2d_backward(Cpu, Array4<const float> dy, Array4<const std::uint8_t> winner,
-                                const PoolWindows& rows, const PoolWindows& columns, Array4<float> dx, Write mode) {
+inline void max_pool2d_backward(Cpu, Array4<const float> dy, Array4<const std::uint8_t> winner, const PoolWindows& rows,
+                                const PoolWindows& columns, Array4<float> dx, Write mode) {
     const auto [N, H, W, C] = dx.shape();
     const Index P = dy.shape()[1], Q = dy.shape()[2], height = H, width = W, channels = C;
     parallel_for(N * height, [&](Index task) {

@@ -100,7 +100,8 @@ void cross_entropy_backward(Reference, Matrix<const T> z, const CrossEntropyTarg
         const Sum<T> d = t.counts(n) ? scale(0) * dloss(dloss.size() == 1 ? 0 : n) : Sum<T>(0);
         Sum<T> mass = 0;
         for (Index k = 0; k < K; ++k) mass += t(n, k);
-        for (Index k = 0; k < K; ++k) put(dz(n, k), d * (std::exp(z(n, k) - m(n)) / s(n) * mass - t(n, k)), mode);  // (1)
+        for (Index k = 0; k < K; ++k)
+            put(dz(n, k), d * (std::exp(z(n, k) - m(n)) / s(n) * mass - t(n, k)), mode);  // (1)
     }
 }
 
@@ -139,51 +140,51 @@ struct CrossEntropyNode final : NodeOf<Sum<T>, D> {
     CrossEntropyData<T, D> data;
     Tensor<Sum<T>, D> m, s, scale;
 
-    const char* name() const override { return "cross_entropy"; }
+    const char* name() const override { return data.soft.get().defined() ? "soft_cross_entropy" : "cross_entropy"; }
     void backward(const Tensor<Sum<T>, D>& dloss) override {
         GradientTarget<T, D> dlogits = logits.target();
         cross_entropy_backward(D{}, saved_logits.get().template read<2>(), data.targets(), m.template read<1>(),
                                s.template read<1>(), scale.template read<1>(), dloss.template read<1>(),
                                dlogits.template write<2>(), dlogits.mode);
     }
+
+    // The loss, recorded where the logits need a gradient.
+    static Variable<Sum<T>, D> record(const Variable<T, D>& logits, const CrossEntropyData<T, D>& data,
+                                      Reduction reduction) {
+        using S = Sum<T>;
+        const Index N = logits.shape()[0];
+        Tensor<S, D> m({N}), s({N}), loss({N}), scale = Tensor<S, D>::ones({1});
+        cross_entropy_forward(D{}, logits.value().template read<2>(), data.targets(), m.template write<1>(),
+                              s.template write<1>(), loss.template write<1>());
+        if (reduction != Reduction::none) {
+            Tensor<S, D> total(Shape{});
+            cross_entropy_total(D{}, loss.template read<1>(), data.targets(), reduction, scale.template write<1>(),
+                                total.template write<1>());
+            loss = total;
+        }
+        if (!needs_gradient(logits)) return Variable<S, D>(loss, nullptr);
+        auto node = std::make_shared<CrossEntropyNode>();
+        node->logits = node->input(logits);
+        node->saved_logits = logits.value();
+        node->data = data;
+        node->m = m;
+        node->s = s;
+        node->scale = scale;
+        return Variable<S, D>(loss, node);
+    }
 };
 
-// What labels and soft targets share: the loss and its node.
 template <class T, class D>
-Variable<Sum<T>, D> cross_entropy_of(const Variable<T, D>& logits, const CrossEntropyData<T, D>& data,
-                                     Reduction reduction) {
-    using S = Sum<T>;
-    const Index N = logits.shape()[0];
-    Tensor<S, D> m({N}), s({N}), loss({N}), scale = Tensor<S, D>::ones({1}), total;
-    cross_entropy_forward(D{}, logits.value().template read<2>(), data.targets(), m.template write<1>(),
-                          s.template write<1>(), loss.template write<1>());
-    if (reduction != Reduction::none) {
-        total = Tensor<S, D>(Shape{});
-        cross_entropy_total(D{}, loss.template read<1>(), data.targets(), reduction, scale.template write<1>(),
-                            total.template write<1>());
-    }
-    const Tensor<S, D>& result = reduction == Reduction::none ? loss : total;
-    if (!needs_gradient(logits)) return Variable<S, D>(result, nullptr);
-    auto node = std::make_shared<CrossEntropyNode<T, D>>();
-    node->logits = node->input(logits);
-    node->saved_logits = logits.value();
-    node->data = data;
-    node->m = m;
-    node->s = s;
-    node->scale = scale;
-    return Variable<S, D>(result, node);
-}
-
-template <class T, class D>
-CrossEntropyData<T, D> cross_entropy_data(const Variable<T, D>& logits, const CrossEntropyOptions& options) {
-    GRADUS_CHECK(logits.shape().rank() == 2 && logits.shape()[1] > 0,
-                 "cross_entropy: logits must be (N, classes), got ", logits.shape());
+CrossEntropyData<T, D> cross_entropy_data(const char* operation, const Variable<T, D>& logits,
+                                          const CrossEntropyOptions& options) {
+    GRADUS_CHECK(logits.shape().rank() == 2 && logits.shape()[1] > 0, operation, ": logits must be (N, classes), got ",
+                 logits.shape());
     const Index K = logits.shape()[1];
     const double eps = options.label_smoothing;
-    GRADUS_CHECK(eps >= 0 && eps < 1, "cross_entropy: label_smoothing must lie in [0, 1), got ", eps);
-    GRADUS_CHECK(eps == 0 || options.form == SmoothingForm::uniform || K > 1,
-                 "cross_entropy: the paper's form of smoothing needs at least 2 classes");
-    GRADUS_CHECK(options.weights.empty() || static_cast<Index>(options.weights.size()) == K, "cross_entropy: ",
+    GRADUS_CHECK(eps >= 0 && eps < 1, operation, ": label_smoothing must lie in [0, 1), got ", eps);
+    GRADUS_CHECK(eps == 0 || options.form == SmoothingForm::uniform || K > 1, operation,
+                 ": the paper's form of smoothing needs at least 2 classes");
+    GRADUS_CHECK(options.weights.empty() || static_cast<Index>(options.weights.size()) == K, operation, ": ",
                  options.weights.size(), " weights for logits of shape ", logits.shape());
     CrossEntropyData<T, D> data;
     const double off = options.form == SmoothingForm::uniform ? eps / static_cast<double>(K)
@@ -204,12 +205,12 @@ template <FloatingElement T, class D>
 Variable<Sum<T>, D> cross_entropy(const Variable<T, D>& logits, const Tensor<std::int64_t, D>& labels,
                                   const CrossEntropyOptions& options = {}) {
     const OperationScope operation("cross_entropy");
-    CrossEntropyData<T, D> data = cross_entropy_data(logits, options);
+    CrossEntropyData<T, D> data = cross_entropy_data("cross_entropy", logits, options);
     GRADUS_CHECK(labels.shape() == Shape{logits.shape()[0]}, "cross_entropy: logits of shape ", logits.shape(),
                  " need labels of shape (", logits.shape()[0], ",), got ", labels.shape());
     check_labels(D{}, "cross_entropy", labels.template read<1>(), logits.shape()[1], options.ignore_index);
     data.labels = labels;
-    return cross_entropy_of(logits, data, options.reduction);
+    return CrossEntropyNode<T, D>::record(logits, data, options.reduction);
 }
 
 // The loss of logits (N, K) against soft targets q (N, K), of which no gradient is taken. There is no smoothing here:
@@ -217,14 +218,14 @@ Variable<Sum<T>, D> cross_entropy(const Variable<T, D>& logits, const Tensor<std
 template <FloatingElement T, class D>
 Variable<Sum<T>, D> soft_cross_entropy(const Variable<T, D>& logits, const Tensor<Sum<T>, D>& targets,
                                        const CrossEntropyOptions& options = {}) {
-    const OperationScope operation("cross_entropy");
-    CrossEntropyData<T, D> data = cross_entropy_data(logits, options);
-    GRADUS_CHECK(targets.shape() == logits.shape(), "cross_entropy: logits of shape ", logits.shape(),
+    const OperationScope operation("soft_cross_entropy");
+    CrossEntropyData<T, D> data = cross_entropy_data("soft_cross_entropy", logits, options);
+    GRADUS_CHECK(targets.shape() == logits.shape(), "soft_cross_entropy: logits of shape ", logits.shape(),
                  " need soft targets of the same shape, got ", targets.shape());
-    GRADUS_CHECK(options.label_smoothing == 0, "cross_entropy: soft targets take no label_smoothing, got ",
+    GRADUS_CHECK(options.label_smoothing == 0, "soft_cross_entropy: soft targets take no label_smoothing, got ",
                  options.label_smoothing);
     data.soft = targets;
-    return cross_entropy_of(logits, data, options.reduction);
+    return CrossEntropyNode<T, D>::record(logits, data, options.reduction);
 }
 
 }  // namespace gradus::inline GRADUS_ABI
