@@ -182,25 +182,25 @@ TEST_CASE("batch norm on Cpu agrees with Reference in double") {
             batch_norm_rstd(Cpu{}, var.read<1>(), 1e-5, rstd.write<1>());
             mean2 = in_double(mean);
             const Tensor<double, Reference> rstd2 = in_double(rstd);
+            const BatchNormChannels<float> by{gamma.read<1>(), beta.read<1>(), mean.read<1>(), rstd.read<1>()};
+            const BatchNormChannels<double> by2{gamma2.read<1>(), beta2.read<1>(), mean2.read<1>(), rstd2.read<1>()};
             const Matrix<const float> none(nullptr, {0, 0});
             const Matrix<const double> none2(nullptr, {0, 0});
             for (const bool with_shortcut : {false, true})
                 for (const bool relu : {false, true}) {
-                    batch_norm_forward(Cpu{}, x.read<2>(), with_shortcut ? shortcut.read<2>() : none, gamma.read<1>(),
-                                       beta.read<1>(), mean.read<1>(), rstd.read<1>(), relu, y.write<2>());
-                    batch_norm_forward(Reference{}, x2.read<2>(), with_shortcut ? shortcut2.read<2>() : none2,
-                                       gamma2.read<1>(), beta2.read<1>(), mean2.read<1>(), rstd2.read<1>(), relu,
-                                       y2.write<2>());
+                    batch_norm_forward(Cpu{}, x.read<2>(), with_shortcut ? shortcut.read<2>() : none, by, relu,
+                                       y.write<2>());
+                    batch_norm_forward(Reference{}, x2.read<2>(), with_shortcut ? shortcut2.read<2>() : none2, by2,
+                                       relu, y2.write<2>());
                     // At most 6 roundings, of numbers no larger than |gamma xhat| + |beta| + |shortcut|.
                     CHECK(worst_difference(y, y2.to_vector()) <= 6 * float_eps * (2 * 4 * largest(rstd2) + 2));
                     y2 = in_double(y);
 
-                    const Matrix<const float> mask = relu ? y.read<2>() : none;
-                    const Matrix<const double> mask2 = relu ? y2.read<2>() : none2;
-                    batch_norm_backward_sums(Cpu{}, x.read<2>(), mask, dy.read<2>(), mean.read<1>(), rstd.read<1>(),
-                                             dgamma.write<1>(), dbeta.write<1>());
-                    batch_norm_backward_sums(Reference{}, x2.read<2>(), mask2, dy2.read<2>(), mean2.read<1>(),
-                                             rstd2.read<1>(), dgamma2.write<1>(), dbeta2.write<1>());
+                    // Without a shortcut Cpu finds the mask from x, and it must be the sign of its own y.
+                    const BatchNormSaved<float> saved{x.read<2>(), with_shortcut ? y.read<2>() : none, by, relu};
+                    const BatchNormSaved<double> saved2{x2.read<2>(), y2.read<2>(), by2, relu};
+                    batch_norm_backward_sums(Cpu{}, saved, dy.read<2>(), dgamma.write<1>(), dbeta.write<1>());
+                    batch_norm_backward_sums(Reference{}, saved2, dy2.read<2>(), dgamma2.write<1>(), dbeta2.write<1>());
                     // sum |a||b| is at most M * 1 * 4 rstd; a float sum runs over at most 128 rows.
                     const double sum = static_cast<double>(M) * float_eps * 8;
                     CHECK(worst_difference(dbeta, dbeta2.to_vector()) <= sum);
@@ -211,11 +211,9 @@ TEST_CASE("batch norm on Cpu agrees with Reference in double") {
                     for (const Write mode : {Write::overwrite, Write::add}) {
                         Tensor<float> dx = shortcut.clone(), ds = x.clone();
                         Tensor<double, Reference> dx2 = in_double(dx), ds2 = in_double(ds);
-                        batch_norm_backward(Cpu{}, x.read<2>(), mask, dy.read<2>(), gamma.read<1>(), mean.read<1>(),
-                                            rstd.read<1>(), dgamma.read<1>(), dbeta.read<1>(),
+                        batch_norm_backward(Cpu{}, saved, dy.read<2>(), dgamma.read<1>(), dbeta.read<1>(),
                                             1 / static_cast<float>(M), dx.write<2>(), mode, ds.write<2>(), mode);
-                        batch_norm_backward(Reference{}, x2.read<2>(), mask2, dy2.read<2>(), gamma2.read<1>(),
-                                            mean2.read<1>(), rstd2.read<1>(), dgamma2.read<1>(), dbeta2.read<1>(),
+                        batch_norm_backward(Reference{}, saved2, dy2.read<2>(), dgamma2.read<1>(), dbeta2.read<1>(),
                                             1 / static_cast<double>(M), dx2.write<2>(), mode, ds2.write<2>(), mode);
                         // (7) has three terms, each below gamma*rstd * (1 + xhat^2); about 8 roundings.
                         const double xhat = 4 * largest(rstd2), scale = 2 * largest(rstd2) * (2 + xhat * xhat) + 1;

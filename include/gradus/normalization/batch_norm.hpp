@@ -11,10 +11,11 @@
 //   (5) dmean = -rstd sum dxhat              the path through var is 0, because sum (x-mean) = 0
 //   (6) dx    = rstd*dxhat + 2(x-mean)/M*dvar + dmean/M
 //   (7) put (1)-(5) into (6):  dx = gamma*rstd * (g - dbeta/M - xhat*dgamma/M)
-// Saved    x, and y where a ReLU follows: both are tensors that the neighbouring convolutions keep anyway. xhat is not.
+// Saved    x, which the convolution before it has made, and with ReLU and shortcut also y, which the next one keeps
+//          anyway. xhat is computed again; so is the mask of a ReLU without a shortcut, which needs x alone.
 // Deviates inference uses running averages r = (1-m)*r + m*statistic, not the population statistics of Alg. 2. As in
 //          the paper, the running variance is the unbiased one, M/(M-1)*var.
-// Cost     forward reads x twice, backward reads x, dy and y twice. Twin: batch_norm_cpu.hpp
+// Cost     forward reads x twice, backward reads x and dy twice, and y where it is saved. Twin: batch_norm_cpu.hpp
 #pragma once
 
 #include <cmath>
@@ -37,37 +38,57 @@ void batch_norm_statistics(Reference, Matrix<const T> x, Vector<Sum<T>> mean, Ve
     }
 }
 
+// The numbers of every channel.
+template <class S>
+struct BatchNormChannels {
+    Vector<const S> gamma, beta, mean, rstd;
+};
+
+// gamma*xhat + beta
 template <class T>
-void batch_norm_forward(Reference, Matrix<const T> x, Matrix<const T> shortcut, Vector<const Sum<T>> gamma,
-                        Vector<const Sum<T>> beta, Vector<const Sum<T>> mean, Vector<const Sum<T>> rstd, bool relu,
-                        Matrix<T> y) {
+Sum<T> batch_norm_value(Matrix<const T> x, const BatchNormChannels<Sum<T>>& by, Index m, Index c) {
+    return by.gamma(c) * (x(m, c) - by.mean(c)) * by.rstd(c) + by.beta(c);
+}
+
+template <class T>
+void batch_norm_forward(Reference, Matrix<const T> x, Matrix<const T> shortcut, const BatchNormChannels<Sum<T>>& by,
+                        bool relu, Matrix<T> y) {
     const auto [M, C] = x.shape();
     for (Index m = 0; m < M; ++m)
         for (Index c = 0; c < C; ++c) {
-            Sum<T> value = gamma(c) * (x(m, c) - mean(c)) * rstd(c) + beta(c);
+            Sum<T> value = batch_norm_value(x, by, m, c);
             if (shortcut.data()) value += shortcut(m, c);
             if (relu && value < 0) value = 0;  // a NaN stays a NaN
             y(m, c) = T(value);
         }
 }
 
-// Term (0). y is absent where no ReLU follows.
+// What backward knows of the forward pass. y may be absent where there was no shortcut.
 template <class T>
-Sum<T> batch_norm_masked(Matrix<const T> y, Matrix<const T> dy, Index m, Index c) {
-    return !y.data() || y(m, c) > 0 ? Sum<T>(dy(m, c)) : Sum<T>(0);
+struct BatchNormSaved {
+    Matrix<const T> x, y;
+    BatchNormChannels<Sum<T>> by;
+    bool relu;
+};
+
+// Term (0).
+template <class T>
+Sum<T> batch_norm_masked(const BatchNormSaved<T>& saved, Matrix<const T> dy, Index m, Index c) {
+    if (!saved.relu) return dy(m, c);
+    const Sum<T> y = saved.y.data() ? Sum<T>(saved.y(m, c)) : batch_norm_value(saved.x, saved.by, m, c);
+    return y > 0 ? Sum<T>(dy(m, c)) : Sum<T>(0);
 }
 
 template <class T>
-void batch_norm_backward_sums(Reference, Matrix<const T> x, Matrix<const T> y, Matrix<const T> dy,
-                              Vector<const Sum<T>> mean, Vector<const Sum<T>> rstd, Vector<Sum<T>> dgamma,
+void batch_norm_backward_sums(Reference, const BatchNormSaved<T>& saved, Matrix<const T> dy, Vector<Sum<T>> dgamma,
                               Vector<Sum<T>> dbeta) {
-    const auto [M, C] = x.shape();
+    const auto [M, C] = dy.shape();
     for (Index c = 0; c < C; ++c) {
         dbeta(c) = dgamma(c) = 0;
         for (Index m = 0; m < M; ++m) {
-            const Sum<T> g = batch_norm_masked(y, dy, m, c);
-            dbeta(c) += g;                                   // (1)
-            dgamma(c) += g * (x(m, c) - mean(c)) * rstd(c);  // (2)
+            const Sum<T> g = batch_norm_masked(saved, dy, m, c);
+            dbeta(c) += g;                                                           // (1)
+            dgamma(c) += g * (saved.x(m, c) - saved.by.mean(c)) * saved.by.rstd(c);  // (2)
         }
     }
 }
@@ -76,17 +97,17 @@ void batch_norm_backward_sums(Reference, Matrix<const T> x, Matrix<const T> y, M
 // where they are constants. dx and dshortcut may each be absent. They may be one matrix, to which dshortcut then adds:
 // every element of dx is written before the same element of dshortcut.
 template <class T>
-void batch_norm_backward(Reference, Matrix<const T> x, Matrix<const T> y, Matrix<const T> dy,
-                         Vector<const Sum<T>> gamma, Vector<const Sum<T>> mean, Vector<const Sum<T>> rstd,
-                         Vector<const Sum<T>> dgamma, Vector<const Sum<T>> dbeta, Sum<T> row_weight, Matrix<T> dx,
-                         Write dx_mode, Matrix<T> dshortcut, Write dshortcut_mode) {
-    const auto [M, C] = x.shape();
+void batch_norm_backward(Reference, const BatchNormSaved<T>& saved, Matrix<const T> dy, Vector<const Sum<T>> dgamma,
+                         Vector<const Sum<T>> dbeta, Sum<T> row_weight, Matrix<T> dx, Write dx_mode,
+                         Matrix<T> dshortcut, Write dshortcut_mode) {
+    const BatchNormChannels<Sum<T>>& by = saved.by;
+    const auto [M, C] = dy.shape();
     for (Index m = 0; m < M; ++m)
         for (Index c = 0; c < C; ++c) {
-            const Sum<T> g = batch_norm_masked(y, dy, m, c), xhat = (x(m, c) - mean(c)) * rstd(c);
+            const Sum<T> g = batch_norm_masked(saved, dy, m, c), xhat = (saved.x(m, c) - by.mean(c)) * by.rstd(c);
             const Sum<T> through_statistics = row_weight * (dbeta(c) + xhat * dgamma(c));
-            if (dx.data()) put(dx(m, c), gamma(c) * rstd(c) * (g - through_statistics), dx_mode);  // (7)
-            if (dshortcut.data()) put(dshortcut(m, c), g, dshortcut_mode);                         // (0)
+            if (dx.data()) put(dx(m, c), by.gamma(c) * by.rstd(c) * (g - through_statistics), dx_mode);  // (7)
+            if (dshortcut.data()) put(dshortcut(m, c), g, dshortcut_mode);                               // (0)
         }
 }
 
@@ -110,23 +131,32 @@ Matrix<const T> matrix_or_absent(const Tensor<T, D>& x) {
     return x.defined() ? x.template read<2>() : Matrix<const T>(nullptr, {0, 0});
 }
 
+struct BatchNormOptions {
+    double eps = 1e-5;
+    double momentum = 0.1;  // of the running averages: the share of the newest batch
+    bool relu = false;
+};
+
 template <class T, class D>
 struct BatchNormNode final : NodeOf<T, D> {
     Edge<T, D> x, shortcut;
     Edge<Sum<T>, D> gamma, beta;
-    Saved<T, D> saved_x, saved_y;  // y only where a ReLU follows
-    Saved<Sum<T>, D> saved_gamma;
+    Saved<T, D> saved_x, saved_y;  // y only where a ReLU follows a shortcut
+    Saved<Sum<T>, D> saved_gamma, saved_beta;
     Tensor<Sum<T>, D> mean, rstd;
+    bool relu = false;
     bool uses_batch_statistics = true;  // false in inference: mean and rstd do not depend on x
 
     const char* name() const override { return uses_batch_statistics ? "batch_norm" : "batch_norm_inference"; }
     void backward(const Tensor<T, D>& dy) override {
-        const Matrix<const T> x_read = saved_x.get().template read<2>(), y_read = matrix_or_absent(saved_y.get()),
-                              dy_read = dy.template read<2>();
-        const Vector<const Sum<T>> mean_read = mean.template read<1>(), rstd_read = rstd.template read<1>();
+        const BatchNormSaved<T> saved{saved_x.get().template read<2>(),
+                                      matrix_or_absent(saved_y.get()),
+                                      {saved_gamma.get().template read<1>(), saved_beta.get().template read<1>(),
+                                       mean.template read<1>(), rstd.template read<1>()},
+                                      relu};
         Tensor<Sum<T>, D> dgamma = Tensor<Sum<T>, D>::zeros(mean.shape()), dbeta = dgamma.clone();
         if (uses_batch_statistics || gamma.needs_gradient() || beta.needs_gradient())
-            batch_norm_backward_sums(D{}, x_read, y_read, dy_read, mean_read, rstd_read, dgamma.template write<1>(),
+            batch_norm_backward_sums(D{}, saved, dy.template read<2>(), dgamma.template write<1>(),
                                      dbeta.template write<1>());
 
         Matrix<T> dx(nullptr, {0, 0}), dshortcut(nullptr, {0, 0});
@@ -137,18 +167,44 @@ struct BatchNormNode final : NodeOf<T, D> {
             dx_mode = target.mode;
         }
         // Without a ReLU the shortcut's gradient is dy itself, and need not be copied.
-        if (shortcut.needs_gradient() && (y_read.data() || !shortcut.accept(dy))) {
+        if (shortcut.needs_gradient() && (relu || !shortcut.accept(dy))) {
             GradientTarget<T, D> target = shortcut.target();
             dshortcut = target.template write<2>();
             dshortcut_mode = target.mode;
         }
-        const Sum<T> row_weight = uses_batch_statistics ? 1 / Sum<T>(x_read.shape()[0]) : Sum<T>(0);
+        const Sum<T> row_weight = uses_batch_statistics ? 1 / Sum<T>(saved.x.shape()[0]) : Sum<T>(0);
         if (dx.data() || dshortcut.data())
-            batch_norm_backward(D{}, x_read, y_read, dy_read, saved_gamma.get().template read<1>(), mean_read,
-                                rstd_read, dgamma.template read<1>(), dbeta.template read<1>(), row_weight, dx, dx_mode,
-                                dshortcut, dshortcut_mode);
+            batch_norm_backward(D{}, saved, dy.template read<2>(), dgamma.template read<1>(), dbeta.template read<1>(),
+                                row_weight, dx, dx_mode, dshortcut, dshortcut_mode);
         pass_on(gamma, dgamma);
         pass_on(beta, dbeta);
+    }
+
+    // What training and inference share: y from x and given statistics, and the node behind it.
+    static Variable<T, D> apply(const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma,
+                                const Variable<Sum<T>, D>& beta, const Tensor<Sum<T>, D>& mean,
+                                const Tensor<Sum<T>, D>& rstd, bool uses_batch_statistics, bool relu,
+                                const Variable<T, D>& shortcut) {
+        Tensor<T, D> y(x.shape());
+        const BatchNormChannels<Sum<T>> by{gamma.value().template read<1>(), beta.value().template read<1>(),
+                                           mean.template read<1>(), rstd.template read<1>()};
+        batch_norm_forward(D{}, x.value().template read<2>(), matrix_or_absent(shortcut.value()), by, relu,
+                           y.template write<2>());
+        if (!gradus::needs_gradient(x, gamma, beta, shortcut)) return Variable<T, D>(y, nullptr);
+        auto node = std::make_shared<BatchNormNode>();
+        node->x = node->input(x);
+        node->gamma = node->input(gamma);
+        node->beta = node->input(beta);
+        if (shortcut.defined()) node->shortcut = node->input(shortcut);
+        node->saved_x = x.value();
+        if (relu && shortcut.defined()) node->saved_y = y;
+        node->saved_gamma = gamma.value();
+        node->saved_beta = beta.value();
+        node->mean = mean;
+        node->rstd = rstd;
+        node->relu = relu;
+        node->uses_batch_statistics = uses_batch_statistics;
+        return Variable<T, D>(y, node);
     }
 
 private:
@@ -157,12 +213,6 @@ private:
         GradientTarget<Sum<T>, D> target = parameter.target();
         batch_norm_add_share(D{}, share.template read<1>(), target.template write<1>(), target.mode);
     }
-};
-
-struct BatchNormOptions {
-    double eps = 1e-5;
-    double momentum = 0.1;  // of the running averages: the share of the newest batch
-    bool relu = false;
 };
 
 template <class T, class D>
@@ -183,30 +233,6 @@ void check_batch_norm(const char* operation, const Variable<T, D>& x, const Vari
                  ": needs eps >= 0 and momentum in [0, 1], got ", options.eps, " and ", options.momentum);
 }
 
-// What training and inference share: y from x and given statistics, and its node.
-template <class T, class D>
-Variable<T, D> normalize_with(const Tensor<Sum<T>, D>& mean, const Tensor<Sum<T>, D>& rstd, bool uses_batch_statistics,
-                              const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma,
-                              const Variable<Sum<T>, D>& beta, bool relu, const Variable<T, D>& shortcut) {
-    Tensor<T, D> y(x.shape());
-    batch_norm_forward(D{}, x.value().template read<2>(), matrix_or_absent(shortcut.value()),
-                       gamma.value().template read<1>(), beta.value().template read<1>(), mean.template read<1>(),
-                       rstd.template read<1>(), relu, y.template write<2>());
-    if (!needs_gradient(x, gamma, beta, shortcut)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_shared<BatchNormNode<T, D>>();
-    node->x = node->input(x);
-    node->gamma = node->input(gamma);
-    node->beta = node->input(beta);
-    if (shortcut.defined()) node->shortcut = node->input(shortcut);
-    node->saved_x = x.value();
-    if (relu) node->saved_y = y;
-    node->saved_gamma = gamma.value();
-    node->mean = mean;
-    node->rstd = rstd;
-    node->uses_batch_statistics = uses_batch_statistics;
-    return Variable<T, D>(y, node);
-}
-
 // Training: normalises with the statistics of this batch, and moves the running ones towards them. x is (N, ..., C);
 // gamma, beta and the running statistics are (C); an optional shortcut has the shape of x. Errors: fewer than 2 values
 // a channel (their variance is undefined), shapes that do not match. Source: the header's opening.
@@ -224,7 +250,7 @@ Variable<T, D> batch_norm(const Variable<T, D>& x, const Variable<Sum<T>, D>& ga
     const double unbiased = static_cast<double>(M) / static_cast<double>(M - 1);
     batch_norm_update_running(D{}, mean.template read<1>(), 1.0, options.momentum, running_mean.template write<1>());
     batch_norm_update_running(D{}, var.template read<1>(), unbiased, options.momentum, running_var.template write<1>());
-    return normalize_with(mean, rstd, true, x, gamma, beta, options.relu, shortcut);
+    return BatchNormNode<T, D>::apply(x, gamma, beta, mean, rstd, true, options.relu, shortcut);
 }
 
 // Inference: normalises with the running statistics, which are constants here; differentiable all the same.
@@ -238,7 +264,7 @@ Variable<T, D> batch_norm_inference(const Variable<T, D>& x, const Variable<Sum<
     Tensor<Sum<T>, D> rstd(running_var.shape());
     batch_norm_rstd(D{}, running_var.template read<1>(), options.eps, rstd.template write<1>());
     // A copy: training may move the running mean before backward runs.
-    return normalize_with(running_mean.clone(), rstd, false, x, gamma, beta, options.relu, shortcut);
+    return BatchNormNode<T, D>::apply(x, gamma, beta, running_mean.clone(), rstd, false, options.relu, shortcut);
 }
 
 }  // namespace gradus::inline GRADUS_ABI

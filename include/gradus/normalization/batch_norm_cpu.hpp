@@ -1,6 +1,6 @@
 // normalization/batch_norm_cpu.hpp   The fast twin of batch_norm.hpp: bound by memory, so every pass does all it can.
-// Passes   statistics: x. Forward: x and the shortcut in, y out. Backward: x, dy, y for the two sums; then the same in,
-//          dx and dshortcut out. The second pass of each pair takes the rows in the opposite order, because the last
+// Passes   statistics: x. Forward: x and the shortcut in, y out. Backward: x, dy (and y with ReLU and shortcut) for the
+//          two sums; then the same in, dx and dshortcut out. The second pass of each pair takes the rows in the opposite order, because the last
 //          ones are still in the cache.
 // How vectors and threads are used is in channel_lanes_cpu.hpp, the statistics in channel_statistics_cpu.hpp.
 #pragma once
@@ -12,10 +12,32 @@
 
 namespace gradus::inline GRADUS_ABI {
 
+// gamma*xhat + beta. Backward finds the mask of a ReLU with the same function: the same bits.
+template <class V, class T>
+GRADUS_INLINE V batch_norm_value_lanes(const T* x, V mean, V scale, V beta) {
+    return (load_lanes<V>(x) - mean) * scale + beta;
+}
+
+// The numbers of BatchNormChannels by lane, with scale = gamma * rstd.
+template <class S>
+struct BatchNormLanes {
+    BatchNormLanes(const ChannelPlan& plan, const BatchNormChannels<S>& by) : mean(plan), scale(plan), beta(plan) {
+        for (Index c = 0; c < plan.channels; ++c) {
+            mean.data()[c] = by.mean(c);
+            scale.data()[c] = by.gamma(c) * by.rstd(c);
+            beta.data()[c] = by.beta(c);
+        }
+        mean.spread_channels();
+        scale.spread_channels();
+        beta.spread_channels();
+    }
+    LaneBuffer<S> mean, scale, beta;
+};
+
 template <class T>
 struct BatchNormForwardKernel {
     const T *x, *shortcut;
-    const Sum<T>*mean, *scale, *beta;  // by lane; scale = gamma * rstd
+    const Sum<T>*mean, *scale, *beta;  // by lane
     Sum<T> least;                      // the smallest y: 0 with a ReLU, -infinity without
     T* y;
 
@@ -31,7 +53,7 @@ struct BatchNormForwardKernel {
         }
         for (Index m = 0; m < count; ++m, offset += stride) {
             GRADUS_UNROLL for (int j = 0; j < N; ++j) {
-                V value = (load_lanes<V>(x + offset + j * step) - mu[j]) * a[j] + b[j];
+                V value = batch_norm_value_lanes(x + offset + j * step, mu[j], a[j], b[j]);
                 if (shortcut) value += load_lanes<V>(shortcut + offset + j * step);
                 store_lanes<V>(y + offset + j * step, value < floor ? floor : value);
             }
@@ -40,22 +62,13 @@ struct BatchNormForwardKernel {
 };
 
 template <class T>
-void batch_norm_forward(Cpu, Matrix<const T> x, Matrix<const T> shortcut, Vector<const Sum<T>> gamma,
-                        Vector<const Sum<T>> beta, Vector<const Sum<T>> mean, Vector<const Sum<T>> rstd, bool relu,
-                        Matrix<T> y) {
+void batch_norm_forward(Cpu, Matrix<const T> x, Matrix<const T> shortcut, const BatchNormChannels<Sum<T>>& by,
+                        bool relu, Matrix<T> y) {
     const ChannelPlan plan(x.shape()[0], x.shape()[1], std::is_same_v<T, float>, sizeof(T));
-    LaneBuffer<Sum<T>> mu(plan), scale(plan), offset(plan);
-    for (Index c = 0; c < plan.channels; ++c) {
-        mu.data()[c] = mean(c);
-        scale.data()[c] = gamma(c) * rstd(c);
-        offset.data()[c] = beta(c);
-    }
-    mu.spread_channels();
-    scale.spread_channels();
-    offset.spread_channels();
+    const BatchNormLanes<Sum<T>> lanes(plan, by);
     const Sum<T> least = relu ? Sum<T>(0) : -std::numeric_limits<Sum<T>>::infinity();
-    const BatchNormForwardKernel<T> kernel{x.data(),      shortcut.data(), mu.data(), scale.data(),
-                                           offset.data(), least,           y.data()};
+    const BatchNormForwardKernel<T> kernel{x.data(),          shortcut.data(), lanes.mean.data(), lanes.scale.data(),
+                                           lanes.beta.data(), least,           y.data()};
     // The last rows first: the statistics have just been read in ascending order, so those are still in the cache.
     parallel_for(plan.blocks, [&](Index task) {
         const Index begin = (plan.blocks - 1 - task) * plan.block_rows;
@@ -63,33 +76,37 @@ void batch_norm_forward(Cpu, Matrix<const T> x, Matrix<const T> shortcut, Vector
     });
 }
 
-// Term (0) of the derivation.
+// Term (0) of the derivation, for lanes whose value without a shortcut is known.
 template <class V, class T>
-GRADUS_INLINE V batch_norm_masked_lanes(const T* y, const T* dy) {
-    const V g = load_lanes<V>(dy), zero{};
-    if (!y) return g;
-    return load_lanes<V>(y) > zero ? g : zero;
+GRADUS_INLINE V batch_norm_masked_lanes(bool relu, const T* y, V value_without_shortcut, V dy, Index at) {
+    const V zero{};
+    if (!relu) return dy;
+    return (y ? load_lanes<V>(y + at) : value_without_shortcut) > zero ? dy : zero;
 }
 
 template <class T>
 struct BatchNormSumsKernel {
     const T *x, *y, *dy;
-    const Sum<T>* mean;
-    Sum<T>*sum, *product;  // by lane: sum g and sum g*(x - mean) are added
+    bool relu;
+    const Sum<T>*mean, *scale, *beta;  // by lane
+    Sum<T>*sum, *product;              // by lane: sum g and sum g*(x - mean) are added
 
     template <class V, int N>
     void columns(Index offset, Index count, Index stride, Index lane) const {
         constexpr Index step = lanes_of<V>;
-        V mu[N], first[N], second[N];
+        V mu[N], a[N], b[N], first[N], second[N];
         GRADUS_UNROLL for (int j = 0; j < N; ++j) {
             mu[j] = load_lanes<V>(mean + lane + j * step);
+            a[j] = load_lanes<V>(scale + lane + j * step);
+            b[j] = load_lanes<V>(beta + lane + j * step);
             first[j] = load_lanes<V>(sum + lane + j * step);
             second[j] = load_lanes<V>(product + lane + j * step);
         }
         for (Index m = 0; m < count; ++m, offset += stride) {
             GRADUS_UNROLL for (int j = 0; j < N; ++j) {
                 const Index at = offset + j * step;
-                const V g = batch_norm_masked_lanes<V>(y ? y + at : nullptr, dy + at);
+                const V value = batch_norm_value_lanes(x + at, mu[j], a[j], b[j]);
+                const V g = batch_norm_masked_lanes(relu, y, value, load_lanes<V>(dy + at), at);
                 first[j] += g;
                 second[j] += g * (load_lanes<V>(x + at) - mu[j]);
             }
@@ -102,19 +119,19 @@ struct BatchNormSumsKernel {
 };
 
 template <class T>
-void batch_norm_backward_sums(Cpu, Matrix<const T> x, Matrix<const T> y, Matrix<const T> dy, Vector<const Sum<T>> mean,
-                              Vector<const Sum<T>> rstd, Vector<Sum<T>> dgamma, Vector<Sum<T>> dbeta) {
-    const ChannelPlan plan(x.shape()[0], x.shape()[1], std::is_same_v<T, float>, sizeof(T));
-    LaneBuffer<Sum<T>> mu(plan);
-    std::copy_n(mean.data(), plan.channels, mu.data());
-    mu.spread_channels();
+void batch_norm_backward_sums(Cpu, const BatchNormSaved<T>& saved, Matrix<const T> dy, Vector<Sum<T>> dgamma,
+                              Vector<Sum<T>> dbeta) {
+    const ChannelPlan plan(dy.shape()[0], dy.shape()[1], std::is_same_v<T, float>, sizeof(T));
+    const BatchNormLanes<Sum<T>> lanes(plan, saved.by);
     const Index C = plan.channels;
     HostBuffer<double> sums(plan.blocks * 2 * C);  // of each block: sum g, then sum g*(x - mean)
     parallel_for(plan.blocks, [&](Index block) {
         double* block_sums = sums.data() + block * 2 * C;
         std::fill(block_sums, block_sums + 2 * C, 0.0);
         LaneBuffer<Sum<T>> sum(plan), product(plan);
-        const BatchNormSumsKernel<T> kernel{x.data(), y.data(), dy.data(), mu.data(), sum.data(), product.data()};
+        const BatchNormSumsKernel<T> kernel{saved.x.data(),    saved.y.data(),    dy.data(),
+                                            saved.relu,        lanes.mean.data(), lanes.scale.data(),
+                                            lanes.beta.data(), sum.data(),        product.data()};
         const Index end = std::min(plan.rows, (block + 1) * plan.block_rows), chunk = plan.repeat * channel_chunk;
         for (Index begin = block * plan.block_rows; begin < end; begin += chunk) {
             sum.fill(0);
@@ -135,36 +152,39 @@ void batch_norm_backward_sums(Cpu, Matrix<const T> x, Matrix<const T> y, Matrix<
             second += sums.data()[block * 2 * C + C + c];
         }
         dbeta(c) = static_cast<Sum<T>>(first);
-        dgamma(c) = static_cast<Sum<T>>(second * rstd(c));
+        dgamma(c) = static_cast<Sum<T>>(second * saved.by.rstd(c));
     }
 }
 
-// Equation (7) with what is constant in a channel taken together: dx = a*g - b - k*(x - mean).
+// Equation (7) with what is constant in a channel taken together: dx = scale*g - b - k*(x - mean).
 template <class T>
 struct BatchNormBackwardKernel {
     const T *x, *y, *dy;
-    const Sum<T>*mean, *a, *b, *k;  // by lane
+    bool relu;
+    const Sum<T>*mean, *scale, *beta, *b, *k;  // by lane
     T *dx, *dshortcut;
     bool add_dx, add_dshortcut;
 
     template <class V, int N>
     void columns(Index offset, Index count, Index stride, Index lane) const {
         constexpr Index step = lanes_of<V>;
-        V mu[N], an[N], bn[N], kn[N];
+        V mu[N], an[N], beta_n[N], bn[N], kn[N];
         GRADUS_UNROLL for (int j = 0; j < N; ++j) {
             mu[j] = load_lanes<V>(mean + lane + j * step);
-            an[j] = load_lanes<V>(a + lane + j * step);
+            an[j] = load_lanes<V>(scale + lane + j * step);
+            beta_n[j] = load_lanes<V>(beta + lane + j * step);
             bn[j] = load_lanes<V>(b + lane + j * step);
             kn[j] = load_lanes<V>(k + lane + j * step);
         }
         for (Index m = 0; m < count; ++m, offset += stride) {
             GRADUS_UNROLL for (int j = 0; j < N; ++j) {
                 const Index at = offset + j * step;
-                const V g = batch_norm_masked_lanes<V>(y ? y + at : nullptr, dy + at);
+                const V value = batch_norm_value_lanes(x + at, mu[j], an[j], beta_n[j]);
+                const V g = batch_norm_masked_lanes(relu, y, value, load_lanes<V>(dy + at), at);
                 if (dx) {
-                    V value = an[j] * g - bn[j] - kn[j] * (load_lanes<V>(x + at) - mu[j]);
-                    if (add_dx) value += load_lanes<V>(dx + at);
-                    store_lanes<V>(dx + at, value);
+                    V result = an[j] * g - bn[j] - kn[j] * (load_lanes<V>(x + at) - mu[j]);
+                    if (add_dx) result += load_lanes<V>(dx + at);
+                    store_lanes<V>(dx + at, result);
                 }
                 if (dshortcut) store_lanes<V>(dshortcut + at, add_dshortcut ? g + load_lanes<V>(dshortcut + at) : g);
             }
@@ -173,34 +193,32 @@ struct BatchNormBackwardKernel {
 };
 
 template <class T>
-void batch_norm_backward(Cpu, Matrix<const T> x, Matrix<const T> y, Matrix<const T> dy, Vector<const Sum<T>> gamma,
-                         Vector<const Sum<T>> mean, Vector<const Sum<T>> rstd, Vector<const Sum<T>> dgamma,
+void batch_norm_backward(Cpu, const BatchNormSaved<T>& saved, Matrix<const T> dy, Vector<const Sum<T>> dgamma,
                          Vector<const Sum<T>> dbeta, Sum<T> row_weight, Matrix<T> dx, Write dx_mode,
                          Matrix<T> dshortcut, Write dshortcut_mode) {
-    const ChannelPlan plan(x.shape()[0], x.shape()[1], std::is_same_v<T, float>, sizeof(T));
-    LaneBuffer<Sum<T>> mu(plan), a(plan), b(plan), k(plan);
+    const ChannelPlan plan(dy.shape()[0], dy.shape()[1], std::is_same_v<T, float>, sizeof(T));
+    const BatchNormLanes<Sum<T>> lanes(plan, saved.by);
+    LaneBuffer<Sum<T>> b(plan), k(plan);
     for (Index c = 0; c < plan.channels; ++c) {
-        mu.data()[c] = mean(c);
-        a.data()[c] = gamma(c) * rstd(c);
-        b.data()[c] = a.data()[c] * row_weight * dbeta(c);
-        k.data()[c] = a.data()[c] * row_weight * dgamma(c) * rstd(c);
+        b.data()[c] = lanes.scale.data()[c] * row_weight * dbeta(c);
+        k.data()[c] = lanes.scale.data()[c] * row_weight * dgamma(c) * saved.by.rstd(c);
     }
-    mu.spread_channels();
-    a.spread_channels();
     b.spread_channels();
     k.spread_channels();
-    const BatchNormBackwardKernel<T> kernel{x.data(),
-                                            y.data(),
+    const BatchNormBackwardKernel<T> kernel{saved.x.data(),
+                                            saved.y.data(),
                                             dy.data(),
-                                            mu.data(),
-                                            a.data(),
+                                            saved.relu,
+                                            lanes.mean.data(),
+                                            lanes.scale.data(),
+                                            lanes.beta.data(),
                                             b.data(),
                                             k.data(),
                                             dx.data(),
                                             dshortcut.data(),
                                             dx_mode == Write::add,
                                             dshortcut_mode == Write::add};
-    parallel_for(plan.blocks, [&](Index task) {
+    parallel_for(plan.blocks, [&](Index task) {  // the last rows first, as in the forward pass
         const Index begin = (plan.blocks - 1 - task) * plan.block_rows;
         walk_channels<T>(plan, begin, std::min(plan.rows, begin + plan.block_rows), kernel);
     });

@@ -7,7 +7,7 @@
 //          (Chan, Golub, LeVeque 1979, "Updating formulae and a pairwise algorithm for computing sample variances").
 // Error    Let e be the relative error of the float sums over a chunk. A chunk b with its mean d away from s has
 //          squares_b = sum (x-s)^2 - n_b d^2, with an error of e (squares_b + n_b d^2). Merging adds d^2 n_a n_b / n to
-//          the squares, at least n_b d^2 / 2 as n_a >= n_b. So the variance's relative error stays below 3e (and the
+//          the squares, at least n_b d^2 / 3 as 2 n_a >= n_b. So the variance's relative error stays below 4e (and the
 //          rounding of s), however large the mean is and however it drifts.
 #pragma once
 
@@ -66,7 +66,8 @@ void block_moments(const ChannelPlan& plan, Index begin, Index end, const T* x, 
     double seen = 0;              // rows before this chunk
     bool is_shift_known = false;  // the first time, only s is found
     while (begin < end) {
-        const Index stop = std::min(end, begin + plan.repeat * channel_chunk);
+        const Index rows = plan.repeat * (seen == 0 ? channel_chunk / 2 : channel_chunk);
+        const Index stop = std::min(end, begin + rows);
         sum.fill(0);
         squares.fill(0);
         walk_channels<T>(plan, begin, stop, kernel);
