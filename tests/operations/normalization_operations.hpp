@@ -34,8 +34,8 @@ struct NormalizationOperations {
         std::vector<Sample> any = alone;
         any.push_back({.x = {{1, 3}}, .p = {{3}, {3}}});
         any.push_back({.x = {{0, 3}}, .p = {{3}, {3}}});
-        // Kept are x, gamma, beta, mean, rstd, and y where a ReLU follows a shortcut. At most 37 rows are added up, for the mean, the variance and
-        // each of the two sums of the backward pass; a dozen roundings combine them.
+        // Kept are x, gamma, beta, mean, rstd, and y where a ReLU follows a shortcut. At most 37 rows are added up, for
+        // the mean, the variance and each of the two sums of the backward pass; a dozen roundings combine them.
         const auto row = [&](const char* name, const std::vector<Sample>& samples, const char* keeps) {
             return Row{.name = name, .samples = samples, .roundings = 4 * 38 + 12, .keeps = keeps};
         };
