@@ -117,9 +117,8 @@ constexpr double float_eps = std::numeric_limits<float>::epsilon();
 
 const std::vector<Case>& odd_cases() {
     static const std::vector<Case> cases = {
-        {2, 8, 8, 16, 16, 3, 3, {1, 1}},          // whole vectors
         {3, 7, 5, 3, 5, 3, 3, {1, 1}},            // nothing divides anything
-        {2, 9, 7, 24, 40, 3, 3, {1, 1}},          // one and a half vectors
+        {2, 9, 7, 24, 40, 3, 3, {2, 1}},          // one and a half vectors
         {1, 6, 10, 5, 33, 1, 1, {1, 0}},          // 1x1
         {2, 9, 8, 7, 18, 1, 1, {2, 0}},           // 1x1 of stride 2: three of four phases of dx are 0
         {2, 8, 9, 6, 17, 1, 1, {1, 2}},           // 1x1 with a border
@@ -145,7 +144,24 @@ const std::vector<Case>& odd_cases() {
     return cases;
 }
 
+const std::vector<Case>& winograd_cases() {
+    static const std::vector<Case> cases = {
+        {2, 8, 8, 16, 16, 3, 3, {1, 1}},    // whole vectors, whole tiles
+        {2, 9, 7, 24, 40, 3, 3, {1, 1}},    // one and a half vectors
+        {3, 8, 12, 32, 48, 3, 3, {1, 0}},   // no border
+        {2, 14, 6, 48, 33, 3, 3, {1, 2}},   // a wide border
+        {5, 7, 7, 64, 64, 3, 3, {1, 1}},    // tiles that stick out, several images in a unit
+        {2, 5, 6, 130, 120, 3, 3, {1, 1}},  // a weight gradient without partial sums
+        {0, 5, 5, 16, 16, 3, 3, {1, 1}},    // an empty batch
+    };
+    return cases;
+}
+
 }  // namespace
+
+TEST_CASE("conv2d: Winograd's kernels agree with the specification in double") {
+    for (const Case& c : winograd_cases()) compare<float>(c, 32 * float_eps);
+}
 
 TEST_CASE("conv2d: the float kernels agree with the specification in double") {
     for (const Case& c : odd_cases()) compare<float>(c, 8 * float_eps);

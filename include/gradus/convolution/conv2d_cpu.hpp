@@ -1,5 +1,6 @@
 // convolution/conv2d_cpu.hpp   The fast twins of conv2d.hpp, and which algorithm serves which shape.
-//     float          conv2d_direct_cpu.hpp, conv2d_weights_cpu.hpp
+//     float          3x3 of stride 1, enough channels        conv2d_winograd_cpu.hpp, conv2d_winograd_weights_cpu.hpp
+//                    everything else                         conv2d_direct_cpu.hpp, conv2d_weights_cpu.hpp
 //     Half, BFloat16 converted to float, some images at a time, and back
 //     double         conv2d_im2col_cpu.hpp
 #pragma once
@@ -8,26 +9,40 @@
 #include "gradus/convolution/conv2d_im2col_cpu.hpp"
 #include "gradus/convolution/conv2d_options.hpp"
 #include "gradus/convolution/conv2d_weights_cpu.hpp"
+#include "gradus/convolution/conv2d_winograd_cpu.hpp"
+#include "gradus/convolution/conv2d_winograd_weights_cpu.hpp"
 
 namespace gradus::inline GRADUS_ABI {
+
+// Winograd needs 3x3 kernels of stride 1; it pays where the channels fill the vectors of its transforms.
+inline bool use_winograd(Index KH, Index KW, const Conv2dOptions& options, Index C, Index O) {
+    const auto [s, p, d, G] = options;
+    return KH == 3 && KW == 3 && s == 1 && d == 1 && G == 1 && p <= 2 && C >= 12 && O >= 12 && C * O <= 65536;
+}
 
 inline void conv2d_forward(Cpu, Array4<const float> x, Array4<const float> weight, Vector<const float> bias,
                            const Conv2dOptions& options, Array4<float> y) {
     if (y.size() == 0) return;
     const auto [s, p, d, G] = options;
-    const Index KH = weight.shape()[1], KW = weight.shape()[2];
+    const auto [O, KH, KW, I] = weight.shape();
     const float* first = bias.size() > 0 ? bias.data() : nullptr;
-    correlate(x, forward_weights(weight, G), G, first,
-              forward_correlation(KH, KW, s, p, d, y.shape()[1], y.shape()[2]), y, false);
+    const WeightMatrix matrix = forward_weights(weight, G);
+    const std::vector<Correlation> all = forward_correlation(KH, KW, s, p, d, y.shape()[1], y.shape()[2]);
+    if (use_winograd(KH, KW, options, I, O)) return winograd_correlate(x, matrix, all.front().taps, p, first, y, false);
+    correlate(x, matrix, G, first, all, y, false);
 }
 
 inline void conv2d_backward_data(Cpu, Array4<const float> dy, Array4<const float> weight, const Conv2dOptions& options,
                                  Array4<float> dx, Write mode) {
     if (dx.size() == 0) return;
     const auto [s, p, d, G] = options;
-    const Index KH = weight.shape()[1], KW = weight.shape()[2];
-    correlate(dy, backward_weights(weight, G), G, nullptr,
-              backward_correlations(KH, KW, s, p, d, dx.shape()[1], dx.shape()[2]), dx, mode == Write::add);
+    const auto [O, KH, KW, I] = weight.shape();
+    const bool add = mode == Write::add;
+    const WeightMatrix matrix = backward_weights(weight, G);
+    const std::vector<Correlation> phases = backward_correlations(KH, KW, s, p, d, dx.shape()[1], dx.shape()[2]);
+    if (use_winograd(KH, KW, options, I, O))
+        return winograd_correlate(dy, matrix, phases.front().taps, 2 - p, nullptr, dx, add);
+    correlate(dy, matrix, G, nullptr, phases, dx, add);
 }
 
 inline void conv2d_backward_weights(Cpu, Array4<const float> x, Array4<const float> dy, const Conv2dOptions& options,
@@ -37,6 +52,9 @@ inline void conv2d_backward_weights(Cpu, Array4<const float> x, Array4<const flo
         for (Index i = 0; i < dweight.size(); ++i) put(dweight.data()[i], 0.0f, mode);
         return;
     }
+    const auto [O, KH, KW, I] = dweight.shape();
+    if (use_winograd(KH, KW, options, I, O))
+        return WinogradWeightGradient(x, dy, options.padding, dweight).compute(mode);
     DirectWeightGradient(x, dy, options, dweight).compute(mode);
 }
 

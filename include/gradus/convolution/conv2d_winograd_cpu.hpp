@@ -1,0 +1,212 @@
+// convolution/conv2d_winograd_cpu.hpp   3x3 convolutions of stride 1 with 4 times fewer multiplications.
+// Paper    Lavin & Gray 2016, "Fast algorithms for convolutional neural networks", arXiv 1509.09308, section 4:
+//          F(4x4, 3x3), after Winograd 1980, "Arithmetic complexity of computations".
+// Idea     Convolution is multiplication of polynomials. Evaluate both factors at the points 0, 1, -1, 2, -2 and infinity,
+//          multiply point by point, interpolate. For a tile of 4x4 outputs, which reads 6x6 inputs:
+//              Y = A^T [ (G w G^T) .* (B^T x B) ] A         36 products instead of 16 * 9 = 144
+// Channels The sum over input channels stays inside the brackets, so each of the 36 points is a matrix product
+//          M[p] (tiles, O) = V[p] (tiles, C) * U[p] (C, O), which the micro-kernel of machine/cpu/tile.hpp computes.
+// Gradients  Backward-data is the same function with the kernel turned by 180 degrees. Backward-weights is the transpose,
+//              dw = G^T [ sum over tiles of (B^T x B) .* (A dy A^T) ] G            conv2d_winograd_weights_cpu.hpp
+// Error    The transforms add and subtract numbers up to 8 times as large as their result, so rounding errors are a few times
+//          those of the direct sum, and relative to the largest numbers of a tile, not of one window: an output of tiny
+//          inputs beside huge ones is less accurate than with the direct kernel. The test bounds the difference from the
+//          exact result by 32 eps times the largest sum |x||w|; PyTorch's own convolutions on CPU and GPU do the same.
+// Cost     C*O*36/16 multiply-adds an output pixel instead of C*O*9, and the transforms: about 25 vector operations a pixel
+//          and 16 channels. Edge tiles are computed whole.
+#pragma once
+
+#include <vector>
+
+#include "gradus/convolution/conv2d_direct_cpu.hpp"
+
+namespace gradus::inline GRADUS_ABI {
+
+inline constexpr int winograd_points = 36;
+
+// B^T x: the rows of a 6x6 input tile, evaluated.
+GRADUS_INLINE void evaluate_input(const Vec (&x)[6], Vec (&t)[6]) {
+    const Vec a = x[4] - 4.0f * x[2], b = x[3] - 4.0f * x[1];
+    const Vec c = x[4] - x[2], d = 2.0f * (x[3] - x[1]);
+    t[0] = 4.0f * x[0] + (x[4] - 5.0f * x[2]);
+    t[1] = a + b;
+    t[2] = a - b;
+    t[3] = c + d;
+    t[4] = c - d;
+    t[5] = 4.0f * x[1] + (x[5] - 5.0f * x[3]);
+}
+// A^T m: interpolation of 4 outputs.
+GRADUS_INLINE void interpolate_output(const Vec (&m)[6], Vec (&y)[4]) {
+    const Vec a = m[1] + m[2], b = m[1] - m[2];
+    const Vec c = m[3] + m[4], d = m[3] - m[4];
+    y[0] = m[0] + a + c;
+    y[1] = b + 2.0f * d;
+    y[2] = a + 4.0f * c;
+    y[3] = b + 8.0f * d + m[5];
+}
+// G w: the 3 numbers of a kernel row, evaluated. The scale of the points is the one that makes B and A integers.
+GRADUS_INLINE void evaluate_kernel(const Vec (&w)[3], Vec (&t)[6]) {
+    const Vec a = (w[0] + w[2]) * (-1.0f / 6), b = w[1] * (-1.0f / 6);
+    const Vec c = w[0] * (1.0f / 24) + w[2] * (1.0f / 6), d = w[1] * (1.0f / 12);
+    t[0] = w[0] * 0.25f;
+    t[1] = a + b;
+    t[2] = a - b;
+    t[3] = c + d;
+    t[4] = c - d;
+    t[5] = w[2];
+}
+
+// The tiles of a batch of images, in rows: row r is row r % down of image r / down. A unit of work is some rows.
+struct WinogradTiles {
+    Index images, rows, columns;  // of the outputs
+    Index down, across;           // tiles of an image
+
+    WinogradTiles(Index images_, Index rows_, Index columns_)
+        : images(images_), rows(rows_), columns(columns_), down(ceil_div(rows, 4)), across(ceil_div(columns, 4)) {}
+    Index tile_row_count() const { return images * down; }
+    // As many rows of tiles as have about `tiles` tiles, of equal size.
+    Index rows_of_unit(Index tiles) const {
+        const Index most = std::clamp<Index>(tiles / across, 1, tile_row_count());
+        return ceil_div(tile_row_count(), ceil_div(tile_row_count(), most));
+    }
+};
+
+// Distance of the matrices of two points; one line more, so that they do not compete for the same cache lines.
+constexpr Index point_stride(Index tiles, Index channels) { return tiles * channels + 16; }
+
+// V: transforms one row of tiles. `rows` are its 6 input rows with the border, 4*across + 2 pixels wide; tile t of the row
+// and point p go to v[p * stride + t * padded], where padded is the number of channels in whole vectors.
+inline void transform_input(const float* rows, Index across, Index channels, float* v, Index stride) {
+    const Index row_stride = (4 * across + 2) * channels, padded = round_up(channels, vec_floats);
+    for (Index t = 0; t < across; ++t) {
+        for (Index c = 0; c < channels; c += vec_floats) {
+            const float* from = rows + 4 * t * channels + c;
+            float* to = v + t * padded + c;
+            Vec half[6][6];
+            GRADUS_UNROLL for (int k = 0; k < 6; ++k) {
+                Vec x[6], out[6];
+                GRADUS_UNROLL for (int i = 0; i < 6; ++i) x[i] = load(from + i * row_stride + k * channels);
+                evaluate_input(x, out);
+                GRADUS_UNROLL for (int i = 0; i < 6; ++i) half[i][k] = out[i];
+            }
+            GRADUS_UNROLL for (int i = 0; i < 6; ++i) {
+                Vec out[6];
+                evaluate_input(half[i], out);
+                GRADUS_UNROLL for (int k = 0; k < 6; ++k) store(to + (i * 6 + k) * stride, out[k]);
+            }
+        }
+    }
+}
+
+// Copies the 6 rows of the images under a row of tiles, with the border, and transforms them.
+inline void transform_tile_row(Array4<const float> x, const WinogradTiles& tiles, Index tile_row, Index padding, float* copy,
+                               float* v, Index stride) {
+    const auto [N, H, W, C] = x.shape();
+    const Image image{x.data() + tile_row / tiles.down * H * W * C, H, W, C};
+    copy_rectangle(image, {4 * (tile_row % tiles.down) - padding, -padding, 6, 4 * tiles.across + 2}, copy, C);
+    transform_input(copy, tiles.across, C, v, stride);
+}
+inline Index tile_row_copy_size(const WinogradTiles& tiles, Index channels) {
+    return 6 * (4 * tiles.across + 2) * channels;
+}
+
+// Writes one row of tiles: y = bias + A^T M A, or adds it to y. Tiles may stick out of the image.
+inline void transform_output(const float* m, Index stride, const WinogradTiles& tiles, Index tile_row, const float* bias,
+                             Array4<float> y, bool add) {
+    const Index channels = y.shape()[3], padded = round_up(channels, vec_floats), top = 4 * (tile_row % tiles.down);
+    const Index row_stride = tiles.columns * channels, rows = std::min<Index>(4, tiles.rows - top);
+    float* first = y.data() + (tile_row / tiles.down * tiles.rows + top) * row_stride;
+    for (Index t = 0; t < tiles.across; ++t) {
+        const Index columns = std::min<Index>(4, tiles.columns - 4 * t);
+        for (Index c = 0; c < channels; c += vec_floats) {
+            const float* from = m + t * padded + c;
+            float* to = first + 4 * t * channels + c;
+            const Index lanes = std::min<Index>(vec_floats, channels - c);
+            const Vec start = bias ? load(bias + c) : Vec{};
+            Vec half[4][6];
+            GRADUS_UNROLL for (int k = 0; k < 6; ++k) {
+                Vec point[6], out[4];
+                GRADUS_UNROLL for (int i = 0; i < 6; ++i) point[i] = load(from + (i * 6 + k) * stride);
+                interpolate_output(point, out);
+                GRADUS_UNROLL for (int i = 0; i < 4; ++i) half[i][k] = out[i];
+            }
+            GRADUS_UNROLL for (int i = 0; i < 4; ++i) {
+                if (i >= rows) break;
+                Vec out[4];
+                interpolate_output(half[i], out);
+                GRADUS_UNROLL for (int k = 0; k < 4; ++k) {
+                    if (k >= columns) break;
+                    float* pixel = to + i * row_stride + k * channels;
+                    Vec value = out[k] + start;
+                    if (add) value += load_some(pixel, lanes);
+                    store_some(pixel, value, lanes);
+                }
+            }
+        }
+    }
+}
+
+// U: 36 matrices (depth, columns) in panels, from 9 taps in the order in which they touch the input.
+inline void transform_weights(const WeightMatrix& weight, const std::vector<Tap>& taps, float* u) {
+    const Panels nine(9 * weight.depth, weight.columns), one(weight.depth, weight.columns);
+    const HostBuffer<float> packed(nine.size());
+    pack_weights(weight, 1, taps, packed.data());
+    parallel_for(one.count(), [&](Index p) {
+        const Index size = weight.depth * one[p].stride();
+        const float* from = packed.data() + nine[p].offset;
+        float* to = u + one[p].offset;
+        for (Index i = 0; i < size; i += vec_floats) {
+            Vec half[6][3];
+            GRADUS_UNROLL for (int v = 0; v < 3; ++v) {
+                const Vec w[3] = {load(from + v * size + i), load(from + (3 + v) * size + i), load(from + (6 + v) * size + i)};
+                Vec out[6];
+                evaluate_kernel(w, out);
+                GRADUS_UNROLL for (int k = 0; k < 6; ++k) half[k][v] = out[k];
+            }
+            GRADUS_UNROLL for (int k = 0; k < 6; ++k) {
+                Vec out[6];
+                evaluate_kernel(half[k], out);
+                GRADUS_UNROLL for (int l = 0; l < 6; ++l) store(to + (k * 6 + l) * one.size() + i, out[l]);
+            }
+        }
+    });
+}
+
+// Tiles of a unit: V and M of a unit fill about 400 KB of the second-level cache, but a tile of the micro-kernel is filled.
+inline Index winograd_unit(Index channels) {
+    return std::max<Index>(most_rows(2), 100000 / (winograd_points * channels));
+}
+
+// A 3x3 correlation of step 1 whose first tap lies `padding` pixels above and left of the output.
+inline void winograd_correlate(Array4<const float> x, const WeightMatrix& weight, const std::vector<Tap>& taps,
+                               Index padding, const float* bias, Array4<float> y, bool add) {
+    const WinogradTiles tiles(x.shape()[0], y.shape()[1], y.shape()[2]);
+    const Index C = round_up(weight.depth, vec_floats), O = round_up(weight.columns, vec_floats);
+    const Panels panels(weight.depth, weight.columns);
+    const HostBuffer<float> u(winograd_points * panels.size());
+    transform_weights(weight, taps, u.data());
+
+    const Index unit = tiles.rows_of_unit(winograd_unit(C + O)), most_tiles = unit * tiles.across;
+    const Index v_stride = point_stride(most_tiles, C), m_stride = point_stride(most_tiles, O);
+    parallel_for(ceil_div(tiles.tile_row_count(), unit), [&](Index task) {
+        const Index first = task * unit, last = std::min(tiles.tile_row_count(), first + unit);
+        const Index count = (last - first) * tiles.across;
+        const HostBuffer<float> v(winograd_points * v_stride), m(winograd_points * m_stride);
+        const HostBuffer<float> copy(tile_row_copy_size(tiles, weight.depth));
+        for (Index row = first; row < last; ++row)
+            transform_tile_row(x, tiles, row, padding, copy.data(), v.data() + (row - first) * tiles.across * C, v_stride);
+        const Run run{0, 0, weight.depth};
+        for (Index point = 0; point < winograd_points; ++point) {
+            for (Index p = 0; p < panels.count(); ++p) {
+                const TileTarget target{m.data() + point * m_stride + panels[p].first, O, vec_floats, false};
+                tile_column<ALayout::by_row>(count, panels[p].vectors, v.data() + point * v_stride, C,
+                                             u.data() + point * panels.size() + panels[p].offset, panels[p].stride(), &run,
+                                             1, target);
+            }
+        }
+        for (Index row = first; row < last; ++row)
+            transform_output(m.data() + (row - first) * tiles.across * O, m_stride, tiles, row, bias, y, add);
+    });
+}
+
+}  // namespace gradus::inline GRADUS_ABI
