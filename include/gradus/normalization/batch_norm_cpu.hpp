@@ -1,7 +1,7 @@
 // normalization/batch_norm_cpu.hpp   The fast twin of batch_norm.hpp: bound by memory, so every pass does all it can.
-// Passes   statistics: x. Forward: x and the shortcut in, y out. Backward: x, dy (and y with ReLU and shortcut) for the
-//          two sums; then the same in, dx and dshortcut out. The second pass of each pair takes the rows in the opposite
-//          order, because the last ones are still in the cache.
+// Passes   Statistics: x. Forward: x and the shortcut in, y out. Backward: x and dy (and y with both ReLU and shortcut)
+//          for the two sums; then the same in, dx and dshortcut out. The second pass of each pair takes the rows in the
+//          opposite order, because the last ones are still in the cache.
 // How vectors and threads are used is in channel_lanes_cpu.hpp, the statistics in channel_statistics_cpu.hpp.
 #pragma once
 
