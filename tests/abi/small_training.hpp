@@ -1,14 +1,32 @@
-// Three training steps of a small residual network, for the programs of this folder. In an unnamed namespace, because
+// Three training steps of a small convolutional network, for the programs of this folder. In an unnamed namespace, because
 // each translation unit compiles its own copy with its own flags.
 #pragma once
 
 #include <vector>
 
-#include "gradus/models/cifar_resnet.hpp"
+#include "gradus/nn/batch_norm2d.hpp"
+#include "gradus/nn/conv2d.hpp"
+#include "gradus/nn/linear.hpp"
+#include "gradus/pooling/global_avg_pool2d.hpp"
 #include "gradus/softmax/cross_entropy.hpp"
 #include "gradus/training/sgd.hpp"
 
 namespace {
+
+struct SmallNetwork final : gradus::Module<float> {
+    gradus::Conv2d<float> conv1{3, 16, {.kernel = 3, .padding = 1}};
+    gradus::BatchNorm2d<float> bn1{16, {.relu = true}};
+    gradus::Conv2d<float> conv2{16, 32, {.kernel = 3, .stride = 2, .padding = 1, .bias = false}};
+    gradus::BatchNorm2d<float> bn2{32, {.relu = true}};
+    gradus::Linear<float> fc{32, 3};
+
+    SmallNetwork() {
+        child("conv1", conv1), child("bn1", bn1), child("conv2", conv2), child("bn2", bn2), child("fc", fc);
+    }
+    gradus::Variable<float> forward(const gradus::Variable<float>& x) override {
+        return fc(gradus::global_avg_pool2d(bn2(conv2(bn1(conv1(x))))));
+    }
+};
 
 struct SmallTraining {
     std::vector<float> losses;
@@ -18,7 +36,7 @@ struct SmallTraining {
 SmallTraining train_small_network() {
     using namespace gradus;
     manual_seed(1);
-    CifarResNet<float> net({.depth = 8, .classes = 3});
+    SmallNetwork net;
     std::vector<Variable<float>> parameters;
     for (const Parameter<float, Cpu>& parameter : net.parameters()) parameters.push_back(*parameter.variable);
     Sgd<float> sgd(no_bias_decay(parameters, 1e-4), {.momentum = 0.9, .nesterov = true});
