@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "gradus/autograd/gradcheck.hpp"
+#include "gradus/linear/matmul_cpu.hpp"
 
 using namespace gradus;
 

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "gradus/autograd/gradcheck.hpp"
+#include "gradus/pooling/global_avg_pool2d_cpu.hpp"
 
 using namespace gradus;
 

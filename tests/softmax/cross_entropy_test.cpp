@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "gradus/autograd/gradcheck.hpp"
+#include "gradus/softmax/cross_entropy_cpu.hpp"
 
 using namespace gradus;
 
@@ -147,8 +148,8 @@ TEST_CASE_TEMPLATE("rows that do not count have no gradient, a batch of them has
     CHECK(cross_entropy(empty, Tensor<std::int64_t, D>(Shape{0})).item() == 0);
 }
 
-// Cpu in float against Reference in double, at sizes with and without whole vectors. loss and dz have K + 4 roundings of
-// sums whose terms are at most m - z + log s <= 2 max|z| + log K, and 1.
+// Cpu in float against Reference in double, at sizes with and without whole vectors. loss and dz have K + 4 roundings
+// of sums whose terms are at most m - z + log s <= 2 max|z| + log K, and 1.
 TEST_CASE("cross_entropy on Cpu agrees with Reference") {
     const double eps = std::numeric_limits<float>::epsilon();
     for (const Index N : {1, 3, 70})
