@@ -19,10 +19,12 @@
 // It returns one Variable, and the same one every time it is called.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gradus/autograd/variable.hpp"
@@ -45,7 +47,8 @@ struct Sample {
 enum class Scale {
     sensitivity,  // how much a relative change of every input moves the result. Right for every operation; costs a run
                   // of Reference for every input element, so for samples of up to about 1,000 elements.
-    absolute      // the result for absolute inputs: sum|a||b|. For sums of products, at any size.
+    absolute      // the result for absolute inputs: sum|a||b|. For sums of products, at any size; there is no numeric
+                  // check of the gradients then, so let a small sample have a row of its own.
 };
 
 struct Row {
@@ -146,18 +149,30 @@ void append_gradients(Results& results, const Inputs<T, D>& in, const Variable<U
     for (const Variable<Sum<T>, D>& p : in.p) append_gradient(results, p);
 }
 
+// A row's function for one element type and device. U, the type of the result, is T or, for losses, Sum<T>. Everything
+// that runs a row takes this, so that only the operation itself is compiled anew for every row.
+template <class T, class D, class U>
+using Operation = std::function<Variable<U, D>(const Inputs<T, D>&)>;
+
 template <class T, class D, class Function>
-Run run_with(const Function& function, const Sample& sample) {
-    return [&function, &sample](const Numbers& numbers, const std::vector<double>& dy, int passes) {
+using ResultType = typename decltype(std::declval<const Function&>()(std::declval<const Inputs<T, D>&>()))::ElementType;
+
+template <class T, class D, class U>
+Run run_operation(const Operation<T, D, U>& operation, const Sample& sample) {
+    return [operation, &sample](const Numbers& numbers, const std::vector<double>& dy, int passes) {
         const Inputs<T, D> in = make_inputs<T, D>(sample, numbers, passes > 0);
         Results results;
         for (int pass = 0; pass < std::max(passes, 1); ++pass) {
-            const auto y = function(in);
+            const Variable<U, D> y = operation(in);
             if (pass == 0) results.push_back(numbers_of(y.value()));
             if (passes > 0) append_gradients(results, in, y, dy);
         }
         return results;
     };
+}
+template <class T, class D, class Function>
+Run run_with(const Function& function, const Sample& sample) {
+    return run_operation<T, D, ResultType<T, D, Function>>(std::cref(function), sample);
 }
 
 }  // namespace operations

@@ -7,7 +7,9 @@
 #include <set>
 #include <string>
 
-#include "operations/elementwise_operations.hpp"
+#include "operations/binary_operations.hpp"
+#include "operations/reduction_operations.hpp"
+#include "operations/unary_operations.hpp"
 
 namespace {
 
@@ -47,7 +49,9 @@ TEST_CASE("the scan finds functions that return a Variable") {
 
 TEST_CASE("every public operation has a row") {
     std::set<std::string> rows;
-    collect<operations::ElementwiseOperations>(rows);
+    collect<operations::BinaryOperations>(rows);
+    collect<operations::ReductionOperations>(rows);
+    collect<operations::UnaryOperations>(rows);
 
     int found = 0;
     for (const fs::directory_entry& folder : fs::directory_iterator(fs::path(GRADUS_SOURCE_DIR) / "include/gradus")) {

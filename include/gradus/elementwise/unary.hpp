@@ -17,8 +17,8 @@
 
 namespace gradus::inline GRADUS_ABI {
 
-// What a derivative is a function of.
-enum class From { x, y };
+// What a derivative is computed from. `one` is no computation at all: the gradient is passed on.
+enum class From { one, none, x, y };
 
 // The table of derivatives. S is float, double or a register of floats.
 struct Relu {  // max(x, 0)
@@ -126,29 +126,30 @@ struct Reciprocal {  // 1/x
     }
 };
 
-struct Sigmoid {  // s(x) = 1/(1 + e^-x): exp may overflow to infinity, which gives the right 0
+struct Sigmoid {  // s(x) = 1/(1 + e^-x): where e^-x overflows to infinity, s is 0 as it should be
     static constexpr const char* name = "sigmoid";
-    static constexpr From derivative_from = From::y;
+    static constexpr From derivative_from = From::x;  // y (1 - y) has no digits left where y is close to 1
     template <class S>
     GRADUS_HOST_DEVICE S value(S x) const {
         return 1 / (1 + Math::exp(-x));
     }
-    template <class S>
-    GRADUS_HOST_DEVICE S derivative(S y) const {
-        return y * (1 - y);
+    template <class S>  // s(x) s(-x) = e/(1 + e)^2 with e = e^-|x|
+    GRADUS_HOST_DEVICE S derivative(S x) const {
+        const S e = Math::exp(Math::select(x < 0, x, -x));
+        return e / ((1 + e) * (1 + e));
     }
 };
 
-struct Tanh {
+struct Tanh {  // tanh(x) = 2 s(2x) - 1
     static constexpr const char* name = "tanh";
-    static constexpr From derivative_from = From::y;
+    static constexpr From derivative_from = From::x;  // for the same reason
     template <class S>
     GRADUS_HOST_DEVICE S value(S x) const {
         return Math::tanh(x);
     }
     template <class S>
-    GRADUS_HOST_DEVICE S derivative(S y) const {
-        return (1 - y) * (1 + y);
+    GRADUS_HOST_DEVICE S derivative(S x) const {
+        return 4 * Sigmoid{}.derivative(2 * x);
     }
 };
 
@@ -218,8 +219,11 @@ struct UnaryNode final : NodeOf<T, D> {
     explicit UnaryNode(const Function& g) : function(g) {}
     const char* name() const override { return Function::name; }
     void backward(const Tensor<T, D>& dy) override {
+        if (Function::derivative_from == From::one && x.accept(dy)) return;
+        const Tensor<T, D>& source =
+            kept.get().defined() ? kept.get() : dy;  // a constant derivative does not look at it
         GradientTarget<T, D> dx = x.target();
-        unary_backward(D{}, function, kept.get().template read<1>(), dy.template read<1>(), dx.template write<1>(),
+        unary_backward(D{}, function, source.template read<1>(), dy.template read<1>(), dx.template write<1>(),
                        dx.mode);
     }
 };
@@ -232,7 +236,8 @@ Variable<T, D> unary(const Function& function, const Variable<T, D>& x) {
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
     auto node = std::make_shared<UnaryNode<Function, T, D>>(function);
     node->x = node->input(x);
-    node->kept = Function::derivative_from == From::x ? x.value() : y;
+    if (Function::derivative_from == From::x) node->kept = x.value();
+    if (Function::derivative_from == From::y) node->kept = y;
     return Variable<T, D>(y, node);
 }
 

@@ -1,8 +1,8 @@
 // elementwise/unary_cpu.hpp   The fast twins of unary.hpp: a register of floats at a time, chunks on all threads.
 #pragma once
 
-#include "gradus/elementwise/chunks_cpu.hpp"
 #include "gradus/elementwise/unary.hpp"
+#include "gradus/machine/cpu/chunks.hpp"
 
 namespace gradus::inline GRADUS_ABI {
 
@@ -31,9 +31,10 @@ void unary_backward(Cpu, const Function& function, Vector<const float> kept, Vec
                     Write mode) {
     for_chunks(dx.size(), [&](Index begin, Index end) {
         for (Index i = begin; i < end; i += vec_floats) {
+            const Index count = std::min<Index>(vec_floats, end - i);
             Vec gradient = load(dy.data() + i) * function.derivative(load(kept.data() + i));
-            if (mode == Write::add) gradient += load(dx.data() + i);
-            store_some(dx.data() + i, gradient, std::min<Index>(vec_floats, end - i));
+            if (mode == Write::add) gradient += load_some(dx.data() + i, count);
+            store_some(dx.data() + i, gradient, count);
         }
     });
 }
