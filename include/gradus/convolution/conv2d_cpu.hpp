@@ -1,5 +1,6 @@
 // convolution/conv2d_cpu.hpp   The fast twins of conv2d.hpp, and which algorithm serves which shape.
-//     float          3x3 of stride 1, enough channels        conv2d_winograd_cpu.hpp, conv2d_winograd_weights_cpu.hpp
+//     float          depthwise: G = C = O                    depthwise_cpu.hpp
+//                    3x3 of stride 1, enough channels        conv2d_winograd_cpu.hpp, conv2d_winograd_weights_cpu.hpp
 //                    everything else                         conv2d_direct_cpu.hpp, conv2d_weights_cpu.hpp
 //     Half, BFloat16 converted to float, some images at a time, and back
 //     double         conv2d_im2col_cpu.hpp
@@ -11,6 +12,7 @@
 #include "gradus/convolution/conv2d_weights_cpu.hpp"
 #include "gradus/convolution/conv2d_winograd_cpu.hpp"
 #include "gradus/convolution/conv2d_winograd_weights_cpu.hpp"
+#include "gradus/convolution/depthwise_cpu.hpp"
 
 namespace gradus::inline GRADUS_ABI {
 
@@ -19,6 +21,8 @@ inline bool use_winograd(Index KH, Index KW, const Conv2dOptions& options, Index
     const auto [s, p, d, G] = options;
     return KH == 3 && KW == 3 && s == 1 && d == 1 && G == 1 && p <= 2 && C >= 12 && O >= 12 && C * O <= 65536;
 }
+
+inline bool is_depthwise(const Conv2dOptions& options, Index I, Index O) { return I == 1 && O == options.groups; }
 
 inline void conv2d_forward(Cpu, Array4<const float> x, Array4<const float> weight, Vector<const float> bias,
                            const Conv2dOptions& options, Array4<float> y) {
@@ -29,6 +33,7 @@ inline void conv2d_forward(Cpu, Array4<const float> x, Array4<const float> weigh
     const WeightMatrix matrix = forward_weights(weight, G);
     const std::vector<Correlation> all = forward_correlation(KH, KW, s, p, d, y.shape()[1], y.shape()[2]);
     if (use_winograd(KH, KW, options, I, O)) return winograd_correlate(x, matrix, all.front().taps, p, first, y, false);
+    if (is_depthwise(options, I, O)) return depthwise_correlate(x, weight, first, all, y, false);
     correlate(x, matrix, G, first, all, y, false);
 }
 
@@ -42,6 +47,7 @@ inline void conv2d_backward_data(Cpu, Array4<const float> dy, Array4<const float
     const std::vector<Correlation> phases = backward_correlations(KH, KW, s, p, d, dx.shape()[1], dx.shape()[2]);
     if (use_winograd(KH, KW, options, I, O))
         return winograd_correlate(dy, matrix, phases.front().taps, 2 - p, nullptr, dx, add);
+    if (is_depthwise(options, I, O)) return depthwise_correlate(dy, weight, nullptr, phases, dx, add);
     correlate(dy, matrix, G, nullptr, phases, dx, add);
 }
 
@@ -55,6 +61,7 @@ inline void conv2d_backward_weights(Cpu, Array4<const float> x, Array4<const flo
     const auto [O, KH, KW, I] = dweight.shape();
     if (use_winograd(KH, KW, options, I, O))
         return WinogradWeightGradient(x, dy, options.padding, dweight).compute(mode);
+    if (is_depthwise(options, I, O)) return depthwise_backward_weights(x, dy, options, dweight, mode);
     DirectWeightGradient(x, dy, options, dweight).compute(mode);
 }
 
