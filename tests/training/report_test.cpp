@@ -47,9 +47,9 @@ TEST_CASE("text is escaped, measured and shortened by characters") {
 }
 
 TEST_CASE("numbers") {
-    CHECK(fixed(0.125, 1) == "0.1");
-    CHECK(fixed(std::nan(""), 2) == "\u2013");
-    CHECK(fixed(std::numeric_limits<double>::max(), 8).size() == 309 + 9);
+    CHECK(decimals(0.125, 1) == "0.1");
+    CHECK(decimals(std::nan(""), 2) == "\u2013");
+    CHECK(decimals(std::numeric_limits<double>::max(), 8).size() == 309 + 9);
     CHECK(coordinate(12.5) == "12.5");
     CHECK(coordinate(12) == "12");
     CHECK(coordinate(-0.001) == "0");
@@ -66,7 +66,6 @@ TEST_CASE("numbers") {
 }
 
 TEST_CASE("check sums and base64: the values of the standards") {
-    CHECK(crc32_of_chunk("123456789") == 0xcbf43926);
     CHECK(adler32("Wikipedia") == 0x11e60398);
     CHECK(base64("") == "");
     CHECK(base64("f") == "Zg==");

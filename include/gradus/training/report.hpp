@@ -1,7 +1,7 @@
 // training/report.hpp   report.html: what a training run did, on one page that loads nothing from elsewhere.
 // Pictures are data: URIs (training/report_png.hpp), charts inline SVG (report_chart.hpp, report_confusion.hpp), the
 // style sheet is in the page (report_style.hpp). There is no script. What is not there, such as mistakes, is left out.
-//     write_file(out + "/report.html", report_html({.title = "ResNet-20 on CIFAR-10", .history = history, ...}));
+//     write_file_atomically(out + "/report.html", report_html(data));
 #pragma once
 
 #include <utility>
@@ -83,8 +83,8 @@ inline std::string report_curves(const std::vector<EpochMetrics>& history) {
     const EpochMetrics& last = history.back();
     loss.lines[0].label = "train " + readable(last.train_loss);
     loss.lines[1].label = "test " + readable(last.test_loss);
-    accuracy.lines[0].label = "train " + fixed(100 * last.train_accuracy, 1) + "%";
-    accuracy.lines[1].label = "test " + fixed(100 * last.test_accuracy, 1) + "%";
+    accuracy.lines[0].label = "train " + decimals(100 * last.train_accuracy, 1) + "%";
+    accuracy.lines[1].label = "test " + decimals(100 * last.test_accuracy, 1) + "%";
     for (Chart* chart : {&loss, &accuracy}) set_epochs(*chart, history);
     for (const EpochMetrics& m : history) {
         const std::string epoch = text("epoch ", m.epoch, ": ");
@@ -154,7 +154,7 @@ inline std::string report_mistakes(const ReportData& data) {
         out +=
             text("<figure><img alt=\"", truth, "\" src=\"", png_uri(mistake.image, mistake.shape), "\"><figcaption><b>",
                  taken, "</b><br><span class=\"quiet\">is</span> ", truth, "<br><span class=\"quiet\">",
-                 fixed(100 * mistake.confidence, 1), "% sure</span></figcaption></figure>\n");
+                 decimals(100 * mistake.confidence, 1), "% sure</span></figcaption></figure>\n");
     }
     return out + "</div></section>\n";
 }

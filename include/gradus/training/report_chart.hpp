@@ -48,7 +48,7 @@ inline std::vector<double> nice_ticks(double low, double high, int count, double
 // The tick's number, with the decimals that its step needs.
 inline std::string tick_label(double value, double step) {
     const int digits = static_cast<int>(std::clamp(std::ceil(-std::log10(step) - 1e-9), 0.0, 8.0));
-    return fixed(value, digits);
+    return decimals(value, digits);
 }
 
 class ChartDrawing {

@@ -70,7 +70,7 @@ inline std::string draw_confusion(const ConfusionView& matrix) {
         if (matrix.row_sum(k) > 0)
             out += text("<text class=\"tick\" font-size=\"", name_size, "\" x=\"", coordinate(left + side + 8),
                         "\" y=\"", coordinate(top + middle), "\" dy=\".35em\">",
-                        fixed(100 * matrix.share(k, k), K <= 30 ? 1 : 0), "%</text>\n");
+                        decimals(100 * matrix.share(k, k), K <= 30 ? 1 : 0), "%</text>\n");
     }
     // Hairlines between the cells; the cells lie above them.
     out += text("<path class=\"grid\" d=\"");
@@ -93,7 +93,7 @@ inline std::string draw_confusion(const ConfusionView& matrix) {
             out += text("<g><title>", escape_html(matrix.name(t)), " taken for ", escape_html(matrix.name(p)), ": ",
                         matrix.count(t, p), " of ", matrix.row_sum(t), "</title><rect class=\"",
                         t == p ? "right" : "wrong", "\" x=\"", coordinate(x + 0.5), "\" y=\"", coordinate(y + 0.5),
-                        "\" width=\"", cell - 1, "\" height=\"", cell - 1, "\" fill-opacity=\"", fixed(opacity, 2),
+                        "\" width=\"", cell - 1, "\" height=\"", cell - 1, "\" fill-opacity=\"", decimals(opacity, 2),
                         "\"/><text class=\"", ink, "\" font-size=\"", count_size, "\" x=\"", coordinate(x + cell / 2),
                         "\" y=\"", coordinate(y + cell / 2), "\" dy=\".35em\">", matrix.count(t, p), "</text></g>\n");
         }

@@ -8,24 +8,17 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "gradus/core/check.hpp"
 #include "gradus/core/shape.hpp"
+#include "gradus/training/crc32.hpp"
 
 namespace gradus::inline GRADUS_ABI {
-
-// The check sum of PNG's chunks: the remainder of a division by a polynomial over GF(2), bit by bit.
-inline std::uint32_t crc32_of_chunk(const std::string& bytes) {
-    std::uint32_t crc = 0xffffffff;
-    for (const char c : bytes) {
-        crc ^= static_cast<unsigned char>(c);
-        for (int bit = 0; bit < 8; ++bit) crc = crc & 1 ? crc >> 1 ^ 0xedb88320 : crc >> 1;
-    }
-    return crc ^ 0xffffffff;
-}
 
 // The check sum of zlib.
 inline std::uint32_t adler32(const std::string& bytes) {
@@ -42,7 +35,9 @@ inline std::string four_bytes(std::uint32_t n) {
 }
 
 inline std::string png_chunk(const std::string& type, const std::string& data) {
-    return four_bytes(static_cast<std::uint32_t>(data.size())) + type + data + four_bytes(crc32_of_chunk(type + data));
+    const std::string content = type + data;
+    const std::span<const std::byte> bytes(reinterpret_cast<const std::byte*>(content.data()), content.size());
+    return four_bytes(static_cast<std::uint32_t>(data.size())) + content + four_bytes(crc32(bytes));
 }
 
 inline std::string zlib_stored(const std::string& bytes) {

@@ -49,8 +49,8 @@ inline std::string shorten(const std::string& text, Index limit) {
     return out + "\u2026";
 }
 
-// With `digits` decimals, whatever the locale: fixed(0.5, 2) is "0.50". What is not a number is a dash.
-inline std::string fixed(double value, int digits) {
+// With `digits` decimals, whatever the locale: decimals(0.5, 2) is "0.50". What is not a number is a dash.
+inline std::string decimals(double value, int digits) {
     if (!std::isfinite(value)) return "\u2013";
     char buffer[400];  // the largest double has 309 digits before the point
     const std::to_chars_result end =
@@ -60,7 +60,7 @@ inline std::string fixed(double value, int digits) {
 
 // A coordinate: two decimals, without zeros at the end.
 inline std::string coordinate(double value) {
-    std::string text = fixed(value, 2);
+    std::string text = decimals(value, 2);
     while (text.back() == '0') text.pop_back();
     if (text.back() == '.') text.pop_back();
     return text == "-0" ? "0" : text;
@@ -72,7 +72,7 @@ inline std::string readable(double value) {
     const double size = std::fabs(value);
     if (size == 0) return "0";
     if (size >= 0.001 && size < 1e6)
-        return fixed(value, size < 0.01 ? 5 : size < 0.1 ? 4 : size < 1 ? 3 : size < 10 ? 2 : size < 100 ? 1 : 0);
+        return decimals(value, size < 0.01 ? 5 : size < 0.1 ? 4 : size < 1 ? 3 : size < 10 ? 2 : size < 100 ? 1 : 0);
     char buffer[32];
     const std::to_chars_result end =
         std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific, 2);
