@@ -2,6 +2,7 @@
 #pragma once
 
 #include "gradus/elementwise/binary.hpp"
+#include "gradus/elementwise/dropout.hpp"
 #include "gradus/elementwise/scalar.hpp"
 #include "operations/operation.hpp"
 
@@ -51,6 +52,10 @@ struct BinaryOperations {
                   .roundings = 1600,
                   .keeps = "x0 x1"},
               [](const auto& in) { return in.x[0] * in.x[1]; });
+        visit(Row{.name = "dropout", .samples = {{.x = {{3, 41}}}, {.x = {{}}}, {.x = {{0, 4}}}}}, [](const auto& in) {
+            Generator generator{7, 1, 3};
+            return dropout(in.x[0], 0.3, true, generator);
+        });
     }
 };
 

@@ -10,6 +10,8 @@ namespace operations {
 struct ReductionOperations {
     template <class Visit>
     static void rows(const Visit& visit) {
+        visit(Row{.name = "scaled_sum", .samples = {{.x = {{3, 5}}}}, .roundings = 17},
+              [](const auto& in) { return scaled_sum(in.x[0], -0.5f, {0}); });
         visit(Row{.name = "sum of all",
                   .samples = {{.x = {{3, 5}}}, {.x = {{}}}, {.x = {{0, 4}}}, {.x = {{131}}}},
                   .roundings = 131},

@@ -37,11 +37,14 @@ struct Generator {
     std::uint64_t stream = 0;
     std::uint64_t position = 0;  // how many 64-bit words have been drawn
 
+    // Words 2i and 2i + 1 of the stream, low halves first, without moving the position.
+    GRADUS_HOST_DEVICE std::array<std::uint32_t, 4> block(std::uint64_t i) const {
+        return philox({low(i), high(i), low(stream), high(stream)}, {low(seed), high(seed)});
+    }
     // Word i of the stream, without moving the position.
     GRADUS_HOST_DEVICE std::uint64_t at(std::uint64_t i) const {
-        const std::array<std::uint32_t, 4> block =
-            philox({low(i / 2), high(i / 2), low(stream), high(stream)}, {low(seed), high(seed)});
-        return i % 2 == 0 ? block[0] | std::uint64_t{block[1]} << 32 : block[2] | std::uint64_t{block[3]} << 32;
+        const std::array<std::uint32_t, 4> halves = block(i / 2);
+        return i % 2 == 0 ? halves[0] | std::uint64_t{halves[1]} << 32 : halves[2] | std::uint64_t{halves[3]} << 32;
     }
     std::uint64_t next() { return at(position++); }
 

@@ -66,16 +66,12 @@ struct SumNode final : NodeOf<T, D> {
     }
 };
 
-// sum and mean, which divides by the number of elements in a sum.
+// y = factor * sum, under a name of its own for messages.
 template <FloatingElement T, class D>
-Variable<T, D> scaled_sum(const char* name, const Variable<T, D>& x, const std::vector<int>& dimensions, bool divides,
-                          const ReductionOptions& options) {
+Variable<T, D> scaled_sum(const Variable<T, D>& x, Sum<T> factor, const std::vector<int>& dimensions = {},
+                          const ReductionOptions& options = {}, const char* name = "scaled_sum") {
     const OperationScope operation(name);
-    const Shape kept = reduced_shape(name, x.shape(), dimensions, true);
-    const Broadcast pairs(name, kept, x.shape());
-    Sum<T> count = 1;
-    for (int d = 0; d < x.shape().rank(); ++d) count *= static_cast<Sum<T>>(kept[d] == 1 ? x.shape()[d] : 1);
-    const Sum<T> factor = divides ? 1 / count : Sum<T>(1);
+    const Broadcast pairs(name, reduced_shape(name, x.shape(), dimensions, true), x.shape());
     Tensor<T, D> y(reduced_shape(name, x.shape(), dimensions, options.keep));
     sum_forward(D{}, pairs, x.value().template read<1>(), factor, y.template write<1>(), Write::overwrite);
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
@@ -83,16 +79,18 @@ Variable<T, D> scaled_sum(const char* name, const Variable<T, D>& x, const std::
     node->x = node->input(x);
     return Variable<T, D>(y, node);
 }
-
 template <FloatingElement T, class D>
 Variable<T, D> sum(const Variable<T, D>& x, const std::vector<int>& dimensions = {},
                    const ReductionOptions& options = {}) {
-    return scaled_sum("sum", x, dimensions, false, options);
+    return scaled_sum(x, 1, dimensions, options, "sum");
 }
 template <FloatingElement T, class D>
 Variable<T, D> mean(const Variable<T, D>& x, const std::vector<int>& dimensions = {},
                     const ReductionOptions& options = {}) {
-    return scaled_sum("mean", x, dimensions, true, options);
+    const Shape kept = reduced_shape("mean", x.shape(), dimensions, true);
+    Sum<T> count = 1;
+    for (int d = 0; d < kept.rank(); ++d) count *= static_cast<Sum<T>>(kept[d] == 1 ? x.shape()[d] : 1);
+    return scaled_sum(x, 1 / count, dimensions, options, "mean");
 }
 
 }  // namespace gradus::inline GRADUS_ABI
