@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 #include <vector>
 
 #include "gradus/autograd/gradcheck.hpp"
+#include "gradus/normalization/batch_norm_cpu.hpp"
 
 using namespace gradus;
 
@@ -222,29 +224,6 @@ TEST_CASE("batch norm on Cpu agrees with Reference in double") {
                     }
                 }
         }
-}
-
-TEST_CASE("batch norm statistics survive a mean far above the deviation") {
-    Generator generator{6, 0, 0};
-    const Index M = 20000;
-    for (const Index C : {1, 16, 24}) {
-        CAPTURE(C);
-        // 1e4 + noise; then a level that drifts from block to block; then first rows that lie far from all others.
-        for (const int kind : {0, 1, 2}) {
-            CAPTURE(kind);
-            Tensor<float> x = random_tensor<float>({M, C}, -1, 1, generator);
-            const Matrix<float> values = x.write<2>();
-            for (Index m = 0; m < M; ++m)
-                for (Index c = 0; c < C; ++c)
-                    values(m, c) += kind == 0 ? 1e4f : kind == 1 ? static_cast<float>(m) : m < 16 ? -1e4f : 1e4f;
-            Tensor<float> mean({C}), var({C});
-            Tensor<double, Reference> mean2({C}), var2({C});
-            batch_norm_statistics(Cpu{}, x.read<2>(), mean.write<1>(), var.write<1>());
-            batch_norm_statistics(Reference{}, in_double(x).read<2>(), mean2.write<1>(), var2.write<1>());
-            CHECK(worst_difference(mean, mean2.to_vector()) <= 2 * float_eps * largest(mean2));
-            CHECK(worst_difference(var, var2.to_vector()) <= 60 * float_eps * largest(var2));
-        }
-    }
 }
 
 TEST_CASE("batch norm gives the same bits with any number of threads") {
