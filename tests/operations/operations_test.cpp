@@ -8,7 +8,12 @@
 #include <string>
 
 #include "operations/binary_operations.hpp"
+#include "operations/linear_operations.hpp"
+#include "operations/normalization_operations.hpp"
+#include "operations/pooling_operations.hpp"
 #include "operations/reduction_operations.hpp"
+#include "operations/shaping_operations.hpp"
+#include "operations/softmax_operations.hpp"
 #include "operations/unary_operations.hpp"
 
 namespace {
@@ -50,7 +55,12 @@ TEST_CASE("the scan finds functions that return a Variable") {
 TEST_CASE("every public operation has a row") {
     std::set<std::string> rows;
     collect<operations::BinaryOperations>(rows);
+    collect<operations::LinearOperations>(rows);
+    collect<operations::NormalizationOperations>(rows);
+    collect<operations::PoolingOperations>(rows);
     collect<operations::ReductionOperations>(rows);
+    collect<operations::ShapingOperations>(rows);
+    collect<operations::SoftmaxOperations>(rows);
     collect<operations::UnaryOperations>(rows);
 
     int found = 0;
