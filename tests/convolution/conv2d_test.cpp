@@ -1,6 +1,8 @@
 // The fast convolutions against the specification, in double: forward and all three gradients, all options.
-// Tolerance: c * eps * (largest sum |a||b|). A sum of k products in float is off by at most k * eps/2 * sum |a||b|, and by about
-// sqrt(k) * eps/2 of it where roundings are independent; c = 8 serves the direct kernels. Winograd's transforms add their own
+// Tolerance: c * eps * (largest sum |a||b|). A sum of k products in float is off by at most k * eps/2 * sum |a||b|,
+// and by about
+// sqrt(k) * eps/2 of it where roundings are independent; c = 8 serves the direct kernels. Winograd's transforms add
+// their own
 // roundings, see conv2d_winograd_cpu.hpp.
 #include <doctest/doctest.h>
 
@@ -87,9 +89,9 @@ void close(const char* what, const Case& c, const std::vector<double>& got, cons
         const double error = std::fabs(got[i] - want[i]);
         if (!(error <= worst)) worst = error;
     }
-    INFO(what << " of N " << c.N << ", image " << c.H << "x" << c.W << ", channels " << c.C << " to " << c.O << ", kernel "
-              << c.KH << "x" << c.KW << ", stride " << c.options.stride << ", padding " << c.options.padding
-              << ", dilation " << c.options.dilation << ", groups " << c.options.groups);
+    INFO(what << " of N " << c.N << ", image " << c.H << "x" << c.W << ", channels " << c.C << " to " << c.O
+              << ", kernel " << c.KH << "x" << c.KW << ", stride " << c.options.stride << ", padding "
+              << c.options.padding << ", dilation " << c.options.dilation << ", groups " << c.options.groups);
     CHECK(worst <= tolerance * std::max(1.0, most));
 }
 

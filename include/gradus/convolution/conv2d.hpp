@@ -3,14 +3,17 @@
 //          Sutskever, Hinton 2012; dilation: Yu & Koltun 2015, arXiv 1511.07122.
 // Shapes   x (N, H, W, C), weight (O, KH, KW, C/G), bias (O), y (N, P, Q, O) with stride s, padding p, dilation d:
 //          P = floor((H + 2p - d(KH-1) - 1) / s) + 1,  Q alike from W and KW
-// Forward  y(n, i, j, o) = bias(o) + sum over u, v, c of x(n, s*i - p + d*u, s*j - p + d*v, first(o) + c) * weight(o, u, v, c)
+// Forward  y(n, i, j, o) = bias(o) + sum over u, v, c of x(n, s*i - p + d*u, s*j - p + d*v, first(o) + c) * weight(o,
+//          u, v, c)
 //          x is 0 outside of the image. With G groups output channel o reads the C/G channels of its group, which start
 //          at first(o) = floor(o / (O/G)) * C/G; G = C is a depthwise convolution.
 // Backward of f = sum dy*y. Every product x * weight above contributes to one y, so
-//   (1) dx(n, h, w, c)       = sum of dy(n, i, j, o) * weight(o, u, v, c')   over all that read it: s*i - p + d*u = h, ...
+//   (1) dx(n, h, w, c)       = sum of dy(n, i, j, o) * weight(o, u, v, c')   over all that read it: s*i - p + d*u = h,
+//   ...
 //   (2) dweight(o, u, v, c)  = sum over n, i, j of dy(n, i, j, o) * x(n, s*i - p + d*u, s*j - p + d*v, first(o) + c)
 //   (3) dbias(o)             = sum over n, i, j of dy(n, i, j, o)
-// Cost     N*P*Q*O * KH*KW*C/G multiply-adds for each of forward, (1) and (2). Twins: conv2d_cpu.hpp and the ones it names
+// Cost     N*P*Q*O * KH*KW*C/G multiply-adds for each of forward, (1) and (2). Twins: conv2d_cpu.hpp and the ones it
+//          names
 #pragma once
 
 #include <memory>
@@ -135,14 +138,16 @@ Variable<T, D> conv2d(const Variable<T, D>& x, const Variable<Sum<T>, D>& weight
                       const Conv2dOptions& options = {}) {
     const OperationScope operation("conv2d");
     const auto [s, p, d, G] = options;
-    GRADUS_CHECK(s > 0 && p >= 0 && d > 0 && G > 0, "conv2d: needs stride, dilation and groups above 0 and padding of at ",
-                 "least 0, got stride ", s, ", padding ", p, ", dilation ", d, ", groups ", G);
-    GRADUS_CHECK(x.shape().rank() == 4 && weight.shape().rank() == 4, "conv2d: x must be (N, H, W, C) and weight (O, KH, ",
-                 "KW, C/groups), got ", x.shape(), " and ", weight.shape());
+    GRADUS_CHECK(s > 0 && p >= 0 && d > 0 && G > 0,
+                 "conv2d: needs stride, dilation and groups above 0 and padding of at ", "least 0, got stride ", s,
+                 ", padding ", p, ", dilation ", d, ", groups ", G);
+    GRADUS_CHECK(x.shape().rank() == 4 && weight.shape().rank() == 4,
+                 "conv2d: x must be (N, H, W, C) and weight (O, KH, ", "KW, C/groups), got ", x.shape(), " and ",
+                 weight.shape());
     const Index N = x.shape()[0], H = x.shape()[1], W = x.shape()[2], C = x.shape()[3];
     const Index O = weight.shape()[0], KH = weight.shape()[1], KW = weight.shape()[2], I = weight.shape()[3];
-    GRADUS_CHECK(C == I * G && O % G == 0, "conv2d: input has ", C, C == 1 ? " channel" : " channels", ", weight expects ",
-                 I * G, "; x is ", x.shape(), ", weight ", weight.shape(), ", groups ", G);
+    GRADUS_CHECK(C == I * G && O % G == 0, "conv2d: input has ", C, C == 1 ? " channel" : " channels",
+                 ", weight expects ", I * G, "; x is ", x.shape(), ", weight ", weight.shape(), ", groups ", G);
     GRADUS_CHECK(H + 2 * p > d * (KH - 1) && W + 2 * p > d * (KW - 1), "conv2d: the window of weight ", weight.shape(),
                  " with dilation ", d, " is larger than the input ", x.shape(), " with padding ", p);
     GRADUS_CHECK(!bias.defined() || bias.shape() == Shape{O}, "conv2d: bias must be (", O, "), got ", bias.shape());

@@ -1,6 +1,7 @@
 // convolution/conv2d_cpu.hpp   The fast twins of conv2d.hpp, and which algorithm serves which shape.
 //     float          depthwise: G = C = O                    depthwise_cpu.hpp
 //                    3x3 of stride 1, enough channels        conv2d_winograd_cpu.hpp, conv2d_winograd_weights_cpu.hpp
+//                    1x1 of stride 1: a matrix product       machine/cpu/gemm.hpp
 //                    everything else                         conv2d_direct_cpu.hpp, conv2d_weights_cpu.hpp
 //     Half, BFloat16 converted to float, some images at a time, and back
 //     double         conv2d_im2col_cpu.hpp
@@ -22,6 +23,16 @@ inline bool use_winograd(Index KH, Index KW, const Conv2dOptions& options, Index
     return KH == 3 && KW == 3 && s == 1 && d == 1 && G == 1 && p <= 2 && C >= 12 && O >= 12 && C * O <= 65536;
 }
 
+// A 1x1 kernel of stride 1 without border is a matrix product over all pixels.
+inline bool is_matrix_product(Index KH, Index KW, const Conv2dOptions& options) {
+    return KH == 1 && KW == 1 && options.stride == 1 && options.padding == 0 && options.groups == 1;
+}
+template <class T>
+Matrix<T> pixels_of(Array4<T> x) {
+    const auto [N, H, W, C] = x.shape();
+    return {x.data(), {N * H * W, C}};
+}
+
 inline bool is_depthwise(const Conv2dOptions& options, Index I, Index O) { return I == 1 && O == options.groups; }
 
 inline void conv2d_forward(Cpu, Array4<const float> x, Array4<const float> weight, Vector<const float> bias,
@@ -30,6 +41,9 @@ inline void conv2d_forward(Cpu, Array4<const float> x, Array4<const float> weigh
     const auto [s, p, d, G] = options;
     const auto [O, KH, KW, I] = weight.shape();
     const float* first = bias.size() > 0 ? bias.data() : nullptr;
+    if (is_matrix_product(KH, KW, options))
+        return gemm(Cpu{}, pixels_of(x), Transpose::no, Matrix<const float>(weight.data(), {O, I}), Transpose::yes,
+                    pixels_of(y), Write::overwrite, first);
     const WeightMatrix matrix = forward_weights(weight, G);
     const std::vector<Correlation> all = forward_correlation(KH, KW, s, p, d, y.shape()[1], y.shape()[2]);
     if (use_winograd(KH, KW, options, I, O)) return winograd_correlate(x, matrix, all.front().taps, p, first, y, false);
@@ -43,6 +57,9 @@ inline void conv2d_backward_data(Cpu, Array4<const float> dy, Array4<const float
     const auto [s, p, d, G] = options;
     const auto [O, KH, KW, I] = weight.shape();
     const bool add = mode == Write::add;
+    if (is_matrix_product(KH, KW, options))
+        return gemm(Cpu{}, pixels_of(dy), Transpose::no, Matrix<const float>(weight.data(), {O, I}), Transpose::no,
+                    pixels_of(dx), mode);
     const WeightMatrix matrix = backward_weights(weight, G);
     const std::vector<Correlation> phases = backward_correlations(KH, KW, s, p, d, dx.shape()[1], dx.shape()[2]);
     if (use_winograd(KH, KW, options, I, O))
@@ -90,7 +107,8 @@ void conv2d_backward_bias(Cpu, Matrix<const T> dy, Vector<Sum<T>> dbias, Write m
     }
 }
 
-// 16-bit types: as many images at a time as make about 16 MB of float, so that the copies stay small beside the tensors.
+// 16-bit types: as many images at a time as make about 16 MB of float, so that the copies stay small beside the
+// tensors.
 inline Index images_at_a_time(Index N, Index floats) {
     return std::clamp<Index>((Index{4} << 20) * N / std::max<Index>(1, floats), 1, std::max<Index>(1, N));
 }

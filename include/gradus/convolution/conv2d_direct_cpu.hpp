@@ -1,8 +1,10 @@
 // convolution/conv2d_direct_cpu.hpp   Convolution as loops around the micro-kernel of machine/cpu/tile.hpp.
 // Problem  im2col + matrix product writes every pixel KH*KW times to memory and reads it back.
-// Answer   A tile computes a few neighbouring pixels of y, all channels of a panel, in registers. The k of its matrix product
+// Answer   A tile computes a few neighbouring pixels of y, all channels of a panel, in registers. The k of its matrix
+//          product
 //          runs over (u, v, c), and for fixed u the numbers x(u, v, c) lie side by side in NHWC: one run of KW*C. So
-//          the image itself is the matrix, one run per kernel row (Georganas et al. 2018, arXiv 1808.05567, have the same
+//          the image itself is the matrix, one run per kernel row (Georganas et al. 2018, arXiv 1808.05567, have the
+//          same
 //          idea for a blocked layout). Only a band of rows with its zero border is copied, and it stays in the
 //          second-level cache.
 // Cost     the multiply-adds of the definition, N*P*Q*O*KH*KW*C/G, with O rounded up to whole vectors per group.
@@ -17,7 +19,8 @@
 
 namespace gradus::inline GRADUS_ABI {
 
-// The weights (O, KH, KW, I) as the matrix (k, column) of one tap and one group: k are the channels that are summed over.
+// The weights (O, KH, KW, I) as the matrix (k, column) of one tap and one group: k are the channels that are summed
+// over.
 struct WeightMatrix {
     const float* data;
     Index KW, I;
@@ -45,8 +48,7 @@ inline void pack_weights(const WeightMatrix& weight, Index groups, const std::ve
     parallel_for(groups * panels.count() * T, [&](Index task) {
         const Index t = task % T, group = task / T / panels.count();
         const Panel panel = panels[task / T % panels.count()];
-        const float* from =
-            weight.at(group, taps[static_cast<std::size_t>(t)]) + panel.first * weight.column_stride;
+        const float* from = weight.at(group, taps[static_cast<std::size_t>(t)]) + panel.first * weight.column_stride;
         float* to = packed + group * panels.size() + panel.offset + t * weight.depth * panel.stride();
         pack_panel(panel, weight.depth, from, weight.depth_stride, weight.column_stride, to);
     });
@@ -114,7 +116,8 @@ inline void correlate(Array4<const float> x, const WeightMatrix& weight, Index g
     Index packed_size = 0;
     for (const Correlation& correlation : correlations) {
         offsets.push_back(packed_size);
-        packed_size += groups * Panels(static_cast<Index>(correlation.taps.size()) * weight.depth, weight.columns).size();
+        packed_size +=
+            groups * Panels(static_cast<Index>(correlation.taps.size()) * weight.depth, weight.columns).size();
     }
     const HostBuffer<float> packed(packed_size);
     for (std::size_t i = 0; i < correlations.size(); ++i)

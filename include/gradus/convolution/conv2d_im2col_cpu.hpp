@@ -1,10 +1,12 @@
 // convolution/conv2d_im2col_cpu.hpp   Convolution in double, the classic way: im2col and a matrix product.
 // Method   Chellapilla, Puri, Simard 2006, "High performance convolutional neural networks for document processing", 4.
-//          Row (i, j) of the matrix cols (P*Q, KH*KW*I) holds the numbers under the window of output pixel (i, j). Then, with
+//          Row (i, j) of the matrix cols (P*Q, KH*KW*I) holds the numbers under the window of output pixel (i, j).
+//          Then, with
 //          the weights of a group as W (O/G, KH*KW*I):
 //              forward  y = cols * W^T        (1)  dcols = dy * W, each number added back to its pixel (col2im)
 //                                             (2)  dweight = dy^T * cols
-// Double serves checks of gradients, so this is one image and one group at a time; the kernels for float avoid the copies.
+// Double serves checks of gradients, so this is one image and one group at a time; the kernels for float avoid the
+// copies.
 #pragma once
 
 #include "gradus/convolution/conv2d_options.hpp"
@@ -19,10 +21,18 @@ struct Im2col {
 
     Im2col(const Array4<const double>::Extents& x, const Array4<const double>::Extents& y, Index kernel_rows,
            Index kernel_columns, const Conv2dOptions& options_)
-        : H(x[1]), W(x[2]), C(x[3]), P(y[1]), Q(y[2]), KH(kernel_rows), KW(kernel_columns), I(C / options_.groups),
+        : H(x[1]),
+          W(x[2]),
+          C(x[3]),
+          P(y[1]),
+          Q(y[2]),
+          KH(kernel_rows),
+          KW(kernel_columns),
+          I(C / options_.groups),
           options(options_) {}
 
-    // Calls visit(offset of x(h, w, first channel), offset in cols) for every tap of every output that lies in the image.
+    // Calls visit(offset of x(h, w, first channel), offset in cols) for every tap of every output that lies in the
+    // image.
     template <class Visit>
     void for_each_tap(const Visit& visit) const {
         const auto [s, p, d, G] = options;

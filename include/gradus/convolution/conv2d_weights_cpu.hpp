@@ -1,9 +1,11 @@
 // convolution/conv2d_weights_cpu.hpp   The gradient of the weights, (2) of conv2d.hpp, with the micro-kernel.
 //     dweight(o, u, v, c) = sum over pixels of dy(pixel, o) * x(pixel under tap (u, v), c)
-// Here k is the pixel: a row of outputs is one run. A = dy is read by columns; the row of B that belongs to a pixel are the
+// Here k is the pixel: a row of outputs is one run. A = dy is read by columns; the row of B that belongs to a pixel
+// are the
 // KW*C numbers of x under one kernel row, which lie side by side. Both are read where they are.
 // Sums     The bits must not depend on the number of threads, so the shape alone says how the sum is cut:
-//          a small gradient is summed in at most 8 parts (within 8 MB), each over consecutive pixels, added up in order;
+//          a small gradient is summed in at most 8 parts (within 8 MB), each over consecutive pixels, added up in
+//          order;
 //          a large one is summed over all pixels in order, and the tasks are parts of the weight.
 #pragma once
 
@@ -53,9 +55,21 @@ class DirectWeightGradient {
 public:
     DirectWeightGradient(Array4<const float> x, Array4<const float> dy, const Conv2dOptions& options,
                          Array4<float> dweight)
-        : x_(x), dy_(dy), dweight_(dweight), options_(options), N_(x.shape()[0]), H_(x.shape()[1]), W_(x.shape()[2]),
-          C_(x.shape()[3]), P_(dy.shape()[1]), Q_(dy.shape()[2]), O_(dy.shape()[3]), KH_(dweight.shape()[1]),
-          KW_(dweight.shape()[2]), I_(dweight.shape()[3]), segments_(KH_, KW_, I_, options) {
+        : x_(x),
+          dy_(dy),
+          dweight_(dweight),
+          options_(options),
+          N_(x.shape()[0]),
+          H_(x.shape()[1]),
+          W_(x.shape()[2]),
+          C_(x.shape()[3]),
+          P_(dy.shape()[1]),
+          Q_(dy.shape()[2]),
+          O_(dy.shape()[3]),
+          KH_(dweight.shape()[1]),
+          KW_(dweight.shape()[2]),
+          I_(dweight.shape()[3]),
+          segments_(KH_, KW_, I_, options) {
         // A narrow x, an image of 3 colours, would fill its vectors badly: then the vectors run over the O of dy.
         swapped_ = segments_.width < 2 * vec_floats && options.groups == 1 &&
                    round_up(O_, vec_floats) * segments_.width < O_ * round_up(segments_.width, vec_floats);
@@ -79,7 +93,8 @@ public:
         const HostBuffer<float> sum(size);
         add_partial_sums(partial.data(), parts, size, sum.data(), Write::overwrite);
         for (Index o = 0; o < O_; ++o)  // from (KH, KW, I, O)
-            for (Index k = 0; k < size / O_; ++k) put(dweight_.data()[o * (size / O_) + k], sum.data()[k * O_ + o], mode);
+            for (Index k = 0; k < size / O_; ++k)
+                put(dweight_.data()[o * (size / O_) + k], sum.data()[k * O_ + o], mode);
     }
 
 private:
@@ -111,7 +126,8 @@ private:
                      Index first, Index last, float* sum, bool add) const {
         const Index width = segments_.width, step = options_.stride * pixel_stride;
         const Index count = static_cast<Index>(runs.size());
-        x += options_.dilation * (segments_.row(segment, KW_) * row_stride + segments_.column(segment, KW_) * pixel_stride);
+        x += options_.dilation *
+             (segments_.row(segment, KW_) * row_stride + segments_.column(segment, KW_) * pixel_stride);
         if (swapped_) {
             std::vector<Run> reversed;
             for (const Run& run : runs) reversed.push_back({run.b, run.a, run.length});
@@ -128,15 +144,18 @@ private:
         for (Index o = first; o < last;) {  // group by group
             const Index end = std::min(last, (o / per_group + 1) * per_group);
             for (Index p = 0; p < panels.count(); ++p) {
-                const TileTarget target{sum + o * stride + segment * width + panels[p].first, stride, panels[p].last(), add};
+                const TileTarget target{sum + o * stride + segment * width + panels[p].first, stride, panels[p].last(),
+                                        add};
                 tile_column<ALayout::by_column>(end - o, panels[p].vectors, dy_.data() + o, O_,
-                                                x + o / per_group * I_ + panels[p].first, step, runs.data(), count, target);
+                                                x + o / per_group * I_ + panels[p].first, step, runs.data(), count,
+                                                target);
             }
             o = end;
         }
     }
 
-    // Images are few pixels where weights are large (7x7 maps of 512 channels): several images at a time are copied with
+    // Images are few pixels where weights are large (7x7 maps of 512 channels): several images at a time are copied
+    // with
     // their borders, and each task adds them to its own rows of one kernel segment.
     void compute_large(Write mode) const {
         const Rectangle from = window(0, P_);
@@ -154,12 +173,13 @@ private:
             std::vector<Run> runs;
             for (Index n = 0; n < count; ++n)
                 for (Index i = 0; i < P_; ++i)
-                    runs.push_back({((first + n) * P_ + i) * Q_ * O_, n * copy_size + options_.stride * i * row_stride, Q_});
+                    runs.push_back(
+                        {((first + n) * P_ + i) * Q_ * O_, n * copy_size + options_.stride * i * row_stride, Q_});
             parallel_for(segments_.count * blocks, [&](Index task) {
                 const Index begin = task % blocks * block, end = std::min(O_, begin + block);
                 if (begin < end)
-                    add_segment(task / blocks, copies.data(), row_stride, pixel_stride, runs, begin, end, dweight_.data(),
-                                first > 0 || mode == Write::add);
+                    add_segment(task / blocks, copies.data(), row_stride, pixel_stride, runs, begin, end,
+                                dweight_.data(), first > 0 || mode == Write::add);
             });
         }
     }

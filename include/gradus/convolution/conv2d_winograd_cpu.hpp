@@ -1,18 +1,23 @@
 // convolution/conv2d_winograd_cpu.hpp   3x3 convolutions of stride 1 with 4 times fewer multiplications.
 // Paper    Lavin & Gray 2016, "Fast algorithms for convolutional neural networks", arXiv 1509.09308, section 4:
 //          F(4x4, 3x3), after Winograd 1980, "Arithmetic complexity of computations".
-// Idea     Convolution is multiplication of polynomials. Evaluate both factors at the points 0, 1, -1, 2, -2 and infinity,
+// Idea     Convolution is multiplication of polynomials. Evaluate both factors at the points 0, 1, -1, 2, -2 and
+//          infinity,
 //          multiply point by point, interpolate. For a tile of 4x4 outputs, which reads 6x6 inputs:
 //              Y = A^T [ (G w G^T) .* (B^T x B) ] A         36 products instead of 16 * 9 = 144
 // Channels The sum over input channels stays inside the brackets, so each of the 36 points is a matrix product
 //          M[p] (tiles, O) = V[p] (tiles, C) * U[p] (C, O), which the micro-kernel of machine/cpu/tile.hpp computes.
-// Gradients  Backward-data is the same function with the kernel turned by 180 degrees. Backward-weights is the transpose,
+// Gradients  Backward-data is the same function with the kernel turned by 180 degrees. Backward-weights is the
+//            transpose,
 //              dw = G^T [ sum over tiles of (B^T x B) .* (A dy A^T) ] G            conv2d_winograd_weights_cpu.hpp
-// Error    The transforms add and subtract numbers up to 8 times as large as their result, so rounding errors are a few times
+// Error    The transforms add and subtract numbers up to 8 times as large as their result, so rounding errors are a
+//          few times
 //          those of the direct sum, and relative to the largest numbers of a tile, not of one window: an output of tiny
-//          inputs beside huge ones is less accurate than with the direct kernel. The test bounds the difference from the
+//          inputs beside huge ones is less accurate than with the direct kernel. The test bounds the difference from
+//          the
 //          exact result by 32 eps times the largest sum |x||w|; PyTorch's own convolutions on CPU and GPU do the same.
-// Cost     C*O*36/16 multiply-adds an output pixel instead of C*O*9, and the transforms: about 25 vector operations a pixel
+// Cost     C*O*36/16 multiply-adds an output pixel instead of C*O*9, and the transforms: about 25 vector operations a
+//          pixel
 //          and 16 channels. Edge tiles are computed whole.
 #pragma once
 
@@ -74,7 +79,8 @@ struct WinogradTiles {
 // Distance of the matrices of two points; one line more, so that they do not compete for the same cache lines.
 constexpr Index point_stride(Index tiles, Index channels) { return tiles * channels + 16; }
 
-// V: transforms one row of tiles. `rows` are its 6 input rows with the border, 4*across + 2 pixels wide; tile t of the row
+// V: transforms one row of tiles. `rows` are its 6 input rows with the border, 4*across + 2 pixels wide; tile t of the
+// row
 // and point p go to v[p * stride + t * padded], where padded is the number of channels in whole vectors.
 inline void transform_input(const float* rows, Index across, Index channels, float* v, Index stride) {
     const Index row_stride = (4 * across + 2) * channels, padded = round_up(channels, vec_floats);
@@ -99,8 +105,8 @@ inline void transform_input(const float* rows, Index across, Index channels, flo
 }
 
 // Copies the 6 rows of the images under a row of tiles, with the border, and transforms them.
-inline void transform_tile_row(Array4<const float> x, const WinogradTiles& tiles, Index tile_row, Index padding, float* copy,
-                               float* v, Index stride) {
+inline void transform_tile_row(Array4<const float> x, const WinogradTiles& tiles, Index tile_row, Index padding,
+                               float* copy, float* v, Index stride) {
     const auto [N, H, W, C] = x.shape();
     const Image image{x.data() + tile_row / tiles.down * H * W * C, H, W, C};
     copy_rectangle(image, {4 * (tile_row % tiles.down) - padding, -padding, 6, 4 * tiles.across + 2}, copy, C);
@@ -111,8 +117,8 @@ inline Index tile_row_copy_size(const WinogradTiles& tiles, Index channels) {
 }
 
 // Writes one row of tiles: y = bias + A^T M A, or adds it to y. Tiles may stick out of the image.
-inline void transform_output(const float* m, Index stride, const WinogradTiles& tiles, Index tile_row, const float* bias,
-                             Array4<float> y, bool add) {
+inline void transform_output(const float* m, Index stride, const WinogradTiles& tiles, Index tile_row,
+                             const float* bias, Array4<float> y, bool add) {
     const Index channels = y.shape()[3], padded = round_up(channels, vec_floats), top = 4 * (tile_row % tiles.down);
     const Index row_stride = tiles.columns * channels, rows = std::min<Index>(4, tiles.rows - top);
     float* first = y.data() + (tile_row / tiles.down * tiles.rows + top) * row_stride;
@@ -158,7 +164,8 @@ inline void transform_weights(const WeightMatrix& weight, const std::vector<Tap>
         for (Index i = 0; i < size; i += vec_floats) {
             Vec half[6][3];
             GRADUS_UNROLL for (int v = 0; v < 3; ++v) {
-                const Vec w[3] = {load(from + v * size + i), load(from + (3 + v) * size + i), load(from + (6 + v) * size + i)};
+                const Vec w[3] = {load(from + v * size + i), load(from + (3 + v) * size + i),
+                                  load(from + (6 + v) * size + i)};
                 Vec out[6];
                 evaluate_kernel(w, out);
                 GRADUS_UNROLL for (int k = 0; k < 6; ++k) half[k][v] = out[k];
@@ -172,7 +179,8 @@ inline void transform_weights(const WeightMatrix& weight, const std::vector<Tap>
     });
 }
 
-// Tiles of a unit: V and M of a unit fill about 400 KB of the second-level cache, but a tile of the micro-kernel is filled.
+// Tiles of a unit: V and M of a unit fill about 400 KB of the second-level cache, but a tile of the micro-kernel is
+// filled.
 inline Index winograd_unit(Index channels) {
     return std::max<Index>(most_rows(2), 100000 / (winograd_points * channels));
 }
@@ -194,14 +202,15 @@ inline void winograd_correlate(Array4<const float> x, const WeightMatrix& weight
         const HostBuffer<float> v(winograd_points * v_stride), m(winograd_points * m_stride);
         const HostBuffer<float> copy(tile_row_copy_size(tiles, weight.depth));
         for (Index row = first; row < last; ++row)
-            transform_tile_row(x, tiles, row, padding, copy.data(), v.data() + (row - first) * tiles.across * C, v_stride);
+            transform_tile_row(x, tiles, row, padding, copy.data(), v.data() + (row - first) * tiles.across * C,
+                               v_stride);
         const Run run{0, 0, weight.depth};
         for (Index point = 0; point < winograd_points; ++point) {
             for (Index p = 0; p < panels.count(); ++p) {
                 const TileTarget target{m.data() + point * m_stride + panels[p].first, O, vec_floats, false};
                 tile_column<ALayout::by_row>(count, panels[p].vectors, v.data() + point * v_stride, C,
-                                             u.data() + point * panels.size() + panels[p].offset, panels[p].stride(), &run,
-                                             1, target);
+                                             u.data() + point * panels.size() + panels[p].offset, panels[p].stride(),
+                                             &run, 1, target);
             }
         }
         for (Index row = first; row < last; ++row)

@@ -1,8 +1,10 @@
 // convolution/conv2d_winograd_weights_cpu.hpp   The gradient of 3x3 weights with 4 times fewer multiplications.
 //     dw = G^T [ sum over tiles of (A dy A^T) .* (B^T x B) ] G
-// the transpose of conv2d_winograd_cpu.hpp, which see. At each of the 36 points this is a matrix product over the tiles,
+// the transpose of conv2d_winograd_cpu.hpp, which see. At each of the 36 points this is a matrix product over the
+// tiles,
 // dU[p] (O, C) = D[p]^T (O, tiles) * V[p] (tiles, C).
-// Sums     As in conv2d_weights_cpu.hpp the shape alone decides: up to 8 parts of consecutive tiles that are added up in
+// Sums     As in conv2d_weights_cpu.hpp the shape alone decides: up to 8 parts of consecutive tiles that are added up
+//          in
 //          order while they fit 8 MB; else all tiles in order, and the tasks are the 36 points.
 #pragma once
 
@@ -56,8 +58,14 @@ inline void transform_gradient(const float* rows, Index across, Index channels, 
 class WinogradWeightGradient {
 public:
     WinogradWeightGradient(Array4<const float> x, Array4<const float> dy, Index padding, Array4<float> dweight)
-        : x_(x), dy_(dy), dweight_(dweight), padding_(padding), tiles_(dy.shape()[0], dy.shape()[1], dy.shape()[2]),
-          C_(round_up(x.shape()[3], vec_floats)), O_(dy.shape()[3]), padded_O_(round_up(O_, vec_floats)) {}
+        : x_(x),
+          dy_(dy),
+          dweight_(dweight),
+          padding_(padding),
+          tiles_(dy.shape()[0], dy.shape()[1], dy.shape()[2]),
+          C_(round_up(x.shape()[3], vec_floats)),
+          O_(dy.shape()[3]),
+          padded_O_(round_up(O_, vec_floats)) {}
 
     void compute(Write mode) const {
         const Index size = winograd_points * O_ * C_;
@@ -89,15 +97,16 @@ private:
 
         Scratch(const WinogradWeightGradient& of, Index tile_rows)
             : v_stride(point_stride(tile_rows * of.tiles_.across, of.C_)),
-              d_stride(point_stride(tile_rows * of.tiles_.across, of.padded_O_)), v(winograd_points * v_stride),
+              d_stride(point_stride(tile_rows * of.tiles_.across, of.padded_O_)),
+              v(winograd_points * v_stride),
               d(winograd_points * d_stride) {}
     };
 
     void transform(const Scratch& scratch, Index tile_row, Index position) const {
         const auto [N, P, Q, O] = dy_.shape();
         const HostBuffer<float> copy(tile_row_copy_size(tiles_, std::max(x_.shape()[3], O)));
-        transform_tile_row(x_, tiles_, tile_row, padding_, copy.data(), scratch.v.data() + position * tiles_.across * C_,
-                           scratch.v_stride);
+        transform_tile_row(x_, tiles_, tile_row, padding_, copy.data(),
+                           scratch.v.data() + position * tiles_.across * C_, scratch.v_stride);
         const Image image{dy_.data() + tile_row / tiles_.down * P * Q * O, P, Q, O};
         copy_rectangle(image, {4 * (tile_row % tiles_.down), 0, 4, 4 * tiles_.across}, copy.data(), O);
         transform_gradient(copy.data(), tiles_.across, O, scratch.d.data() + position * tiles_.across * padded_O_,
@@ -109,9 +118,9 @@ private:
         const Run run{0, 0, tiles};
         for (Index p = 0; p < panels.count(); ++p) {
             const TileTarget target{du + point * O_ * C_ + panels[p].first, C_, vec_floats, add};
-            tile_column<ALayout::by_column>(O_, panels[p].vectors, scratch.d.data() + point * scratch.d_stride, padded_O_,
-                                            scratch.v.data() + point * scratch.v_stride + panels[p].first, C_, &run, 1,
-                                            target);
+            tile_column<ALayout::by_column>(O_, panels[p].vectors, scratch.d.data() + point * scratch.d_stride,
+                                            padded_O_, scratch.v.data() + point * scratch.v_stride + panels[p].first,
+                                            C_, &run, 1, target);
         }
     }
 

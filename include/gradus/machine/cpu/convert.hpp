@@ -44,7 +44,8 @@ private:
     View<const float, R> view_;
 };
 
-// A result computed in float: kept in a copy, which holds the old values if the result adds to them, and rounded once at
+// A result computed in float: kept in a copy, which holds the old values if the result adds to them, and rounded once
+// at
 // the end.
 template <class T, int R>
 class FloatResult {

@@ -1,8 +1,12 @@
 // machine/cpu/gemm.hpp   Matrix product: C = A * B or C += A * B, each of A and B as it is stored or transposed.
-//     gemm(Cpu{}, a, Transpose::no, b, Transpose::yes, c, Write::overwrite);      c(i, j) = sum over k of a(i, k) * b(j, k)
-// Method   Goto, van de Geijn 2008, "Anatomy of high-performance matrix multiplication". B is cut into blocks of 512 rows
+//     gemm(Cpu{}, a, Transpose::no, b, Transpose::yes, c, Write::overwrite);    c(i, j) = sum over k of a(i, k) * b(j,
+//     k)
+//     In float a last argument `bias` of one number a column is what each sum starts with.
+// Method   Goto, van de Geijn 2008, "Anatomy of high-performance matrix multiplication". B is cut into blocks of 512
+//          rows
 //          and copied to panels one tile wide; a task multiplies some rows of A with some panels.
-// Sums     Over k in order, in blocks of 512 that are added to C one after the other. k is never shared out to threads, so
+// Sums     Over k in order, in blocks of 512 that are added to C one after the other. k is never shared out to
+//          threads, so
 //          the bits of C depend on the shapes alone.
 // Types    float here; Half and BFloat16 are converted to float first; double is in gemm_double.hpp.
 #pragma once
@@ -19,7 +23,8 @@
 
 namespace gradus::inline GRADUS_ABI {
 
-inline constexpr Index gemm_depth = 512;     // a panel of B, 512 * 32 floats, is 64 KB: it streams from the second-level cache
+inline constexpr Index gemm_depth =
+    512;  // a panel of B, 512 * 32 floats, is 64 KB: it streams from the second-level cache
 inline constexpr Index gemm_columns = 1024;  // the block of B is then 2 MB, in the third-level cache
 inline constexpr Index gemm_rows = 112;      // with 512 columns of A 224 KB: it stays in the second-level cache
 inline constexpr Index gemm_tasks = 8;       // at least, so that threads end at about the same time
@@ -35,6 +40,7 @@ struct GemmBlock {
     float* c;
     Index c_stride;
     bool add;
+    const float* bias;  // of the first column, or none
 };
 
 // A copy of rows x depth numbers of A whose rows do not compete for the same cache lines. Returns its stride.
@@ -62,7 +68,8 @@ inline void multiply_block(const GemmBlock& block, Index first, Index rows, Inde
     for (Index p = panel_begin; p < panel_end; ++p) {
         const Panel panel = block.panels[p];
         const float* b = block.packed + panel.offset;
-        const TileTarget target{block.c + first * block.c_stride + panel.first, block.c_stride, panel.last(), block.add};
+        const TileTarget target{block.c + first * block.c_stride + panel.first, block.c_stride, panel.last(), block.add,
+                                block.bias ? block.bias + panel.first : nullptr};
         if (by_row)
             tile_column<ALayout::by_row>(rows, panel.vectors, a, a_stride, b, panel.stride(), &run, 1, target);
         else
@@ -71,13 +78,14 @@ inline void multiply_block(const GemmBlock& block, Index first, Index rows, Inde
 }
 
 inline void gemm(Cpu, Matrix<const float> a, Transpose transpose_a, Matrix<const float> b, Transpose transpose_b,
-                 Matrix<float> c, Write mode) {
+                 Matrix<float> c, Write mode, const float* bias = nullptr) {
     const Index M = c.shape()[0], N = c.shape()[1];
     const bool by_row = transpose_a == Transpose::no;
     const Index K = a.shape()[by_row ? 1 : 0], a_stride = a.shape()[1], b_stride = b.shape()[1];
     if (c.size() == 0) return;
     if (K == 0) {
-        if (mode == Write::overwrite) std::fill_n(c.data(), c.size(), 0.0f);
+        for (Index i = 0; i < M; ++i)
+            for (Index j = 0; j < N; ++j) put(c(i, j), bias ? bias[j] : 0.0f, mode);
         return;
     }
     const Index depths = ceil_div(K, gemm_depth), depth = ceil_div(K, depths);
@@ -89,8 +97,8 @@ inline void gemm(Cpu, Matrix<const float> a, Transpose transpose_a, Matrix<const
             const Index row_step = transpose_b == Transpose::no ? b_stride : 1;
             const Index column_step = transpose_b == Transpose::no ? 1 : b_stride;
             const auto pack = [&](Index p) {
-                pack_panel(panels[p], panels.depth, b.data() + k * row_step + (j + panels[p].first) * column_step, row_step,
-                           column_step, packed.data() + panels[p].offset);
+                pack_panel(panels[p], panels.depth, b.data() + k * row_step + (j + panels[p].first) * column_step,
+                           row_step, column_step, packed.data() + panels[p].offset);
             };
             const GemmBlock block{a.data() + (by_row ? k : k * a_stride),
                                   a_stride,
@@ -99,7 +107,8 @@ inline void gemm(Cpu, Matrix<const float> a, Transpose transpose_a, Matrix<const
                                   panels,
                                   c.data() + j,
                                   N,
-                                  mode == Write::add || k > 0};
+                                  mode == Write::add || k > 0,
+                                  bias && k == 0 ? bias + j : nullptr};
             if (small) {
                 for (Index p = 0; p < panels.count(); ++p) pack(p);
                 multiply_block(block, 0, M, 0, panels.count());

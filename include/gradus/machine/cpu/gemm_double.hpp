@@ -1,4 +1,5 @@
-// machine/cpu/gemm_double.hpp   The matrix product in double: simple blocks, for checks of gradients rather than for speed.
+// machine/cpu/gemm_double.hpp   The matrix product in double: simple blocks, for checks of gradients rather than for
+//                               speed.
 //     C(i, j) in blocks of 4 rows and two vectors, each summed over all of k in order.
 #pragma once
 

@@ -1,6 +1,8 @@
-// machine/cpu/vector.hpp   Vec: as many floats as one register of this machine holds, in the compiler's own vector type.
+// machine/cpu/vector.hpp   Vec: as many floats as one register of this machine holds, in the compiler's own vector
+//                          type.
 //     Vec y = a * load(x) + b;   store(p, y);              + - * / and comparisons work lane by lane
-// g++ and clang turn these into SSE, AVX, AVX-512 or NEON at -O2, without a library and without intrinsics. Vectors never
+// g++ and clang turn these into SSE, AVX, AVX-512 or NEON at -O2, without a library and without intrinsics. Vectors
+// never
 // cross a function that is not inlined: how they are passed would depend on the instruction set.
 #pragma once
 
