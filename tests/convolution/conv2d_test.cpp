@@ -178,3 +178,29 @@ TEST_CASE("conv2d: 16-bit kernels agree with the specification, to the rounding 
         compare<BFloat16>(c, 0x1p-8 + 8 * float_eps);
     }
 }
+
+TEST_CASE("conv2d: the same bits with any number of threads") {
+    const std::vector<Case> cases = {
+        {37, 8, 8, 32, 32, 3, 3, {1, 1}},          // Winograd, weights in parts
+        {3, 14, 14, 128, 128, 3, 3, {1, 1}},       // Winograd, weights point by point
+        {37, 9, 9, 16, 24, 3, 3, {2, 1}},          // direct
+        {3, 7, 7, 256, 192, 3, 3, {2, 1}},         // direct, a large weight
+        {5, 30, 30, 3, 16, 3, 3, {1, 1}},          // few channels
+        {9, 14, 14, 24, 24, 3, 3, {1, 1, 1, 24}},  // depthwise
+        {9, 8, 8, 64, 48, 1, 1, {1, 0}},           // a matrix product
+    };
+    for (const Case& c : cases) {
+        const auto x = numbers(c.N * c.H * c.W * c.C, 1), dy = numbers(c.N * c.P() * c.Q() * c.O, 2);
+        const auto w = numbers(c.O * c.KH * c.KW * c.C / c.options.groups, 3), b = numbers(c.O, 4);
+        set_threads(1);
+        const Outcome one = run<float>(Cpu{}, c, x, w, b, dy, Write::add);
+        for (int threads : {2, 3, 7}) {
+            set_threads(threads);
+            const Outcome other = run<float>(Cpu{}, c, x, w, b, dy, Write::add);
+            CHECK(one.y == other.y);
+            CHECK(one.dx == other.dx);
+            CHECK(one.dweight == other.dweight);
+            CHECK(one.dbias == other.dbias);
+        }
+    }
+}

@@ -28,6 +28,7 @@ void parallel_for(Index tasks, const Body& body) {
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -74,8 +75,8 @@ public:
     }
 
 private:
-    // About one to two milliseconds of waiting: long enough to bridge the serial parts of a training step.
-    static constexpr int spins_before_sleep = 20000;
+    // Long enough to bridge the serial parts of a training step, short enough not to burn a core of an idle program.
+    static constexpr std::chrono::microseconds spin_time{1500};
 
     static bool& inside_region() {
         static thread_local bool inside = false;
@@ -97,10 +98,17 @@ private:
         wake_.notify_all();
     }
 
+    void spin_until_round_after(unsigned seen) const {
+        const auto start = std::chrono::steady_clock::now();
+        for (int spins = 0; round_.load(std::memory_order_acquire) == seen; ++spins) {
+            relax(spins);
+            if (spins % 64 == 63 && std::chrono::steady_clock::now() - start > spin_time) return;
+        }
+    }
+
     void work() {
         for (unsigned seen = 0; !stopping_;) {
-            for (int spins = 0; spins < spins_before_sleep && round_.load(std::memory_order_acquire) == seen; ++spins)
-                relax(spins);
+            spin_until_round_after(seen);
             if (round_.load(std::memory_order_acquire) == seen) {
                 std::unique_lock<std::mutex> lock(sleep_);
                 wake_.wait(lock, [&] { return round_.load(std::memory_order_acquire) != seen; });
