@@ -33,8 +33,8 @@ void binary_run(const Function& g, const float* x, const float* y, Repeats repea
 template <class Function, class T>
 void binary_forward(Cpu, const Function& g, const Broadcast& pairs, Vector<const T> x, Vector<const T> y, Vector<T> z) {
     const Repeats repeats(pairs);
-    for_broadcast_runs(pairs, [&](Index i, Index count) {
-        binary_run(g, x.data() + pairs.x_index(i), y.data() + pairs.y_index(i), repeats, z.data() + i, count);
+    for_broadcast_runs(pairs, [&](Index i, Index a, Index b, Index count) {
+        binary_run(g, x.data() + a, y.data() + b, repeats, z.data() + i, count);
     });
 }
 
@@ -64,9 +64,8 @@ template <class Function, class T, class U>
 void binary_slopes(const Function& g, Operand operand, const Broadcast& pairs, Vector<const T> x, Vector<const T> y,
                    Vector<const T> dz, U* out, Write mode) {
     const Repeats repeats(pairs);
-    for_broadcast_runs(pairs, [&](Index i, Index count) {
-        binary_slope_run(g, operand, x.data() + pairs.x_index(i), y.data() + pairs.y_index(i), repeats, dz.data() + i,
-                         out + i, count, mode);
+    for_broadcast_runs(pairs, [&](Index i, Index a, Index b, Index count) {
+        binary_slope_run(g, operand, x.data() + a, y.data() + b, repeats, dz.data() + i, out + i, count, mode);
     });
 }
 

@@ -114,9 +114,9 @@ inline void spread(const float* dy, bool repeats, float factor, float* dx, Index
 }
 template <class T>
 void sum_backward(Cpu, const Broadcast& pairs, Vector<const T> dy, Sum<T> factor, Vector<T> dx, Write mode) {
-    for_broadcast_runs(pairs, [&](Index i, Index count) {
-        const bool repeats = !pairs.groups().empty() && pairs.groups().back().repeats_x;
-        spread(dy.data() + pairs.x_index(i), repeats, factor, dx.data() + i, count, mode);
+    const bool repeats = !pairs.groups().empty() && pairs.groups().back().repeats_x;
+    for_broadcast_runs(pairs, [&](Index i, Index j, Index, Index count) {
+        spread(dy.data() + j, repeats, factor, dx.data() + i, count, mode);
     });
 }
 
