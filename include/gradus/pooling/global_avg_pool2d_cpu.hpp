@@ -24,14 +24,13 @@ inline void global_avg_pool2d_forward(Cpu, Array4<const float> x, Matrix<float> 
 
 inline void global_avg_pool2d_backward(Cpu, Matrix<const float> dy, Array4<float> dx, Write mode) {
     const Index N = dx.shape()[0], pixels = dx.shape()[1] * dx.shape()[2], C = dx.shape()[3];
-    const float count = static_cast<float>(pixels);
+    const float share = 1 / static_cast<float>(pixels);
     parallel_for(N, [&](Index n) {
-        float* image = dx.data() + n * pixels * C;
-        for (Index c = 0; c < C; c += vec_floats) {
-            const Index lanes = std::min<Index>(vec_floats, C - c);
-            const Vec share = load(dy.data() + n * C + c) / count;
-            for (Index p = 0; p < pixels; ++p) put_vector(image + p * C + c, share, lanes, mode);
-        }
+        const float* from = dy.data() + n * C;
+        float* to = dx.data() + n * pixels * C;
+        for (Index p = 0; p < pixels; ++p, to += C)  // one stream of memory
+            for (Index c = 0; c < C; c += vec_floats)
+                put_vector(to + c, load(from + c) * share, std::min<Index>(vec_floats, C - c), mode);
     });
 }
 
