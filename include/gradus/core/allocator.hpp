@@ -41,19 +41,10 @@ public:
 
     void* allocate(std::size_t bytes) {
         const Lock lock(mutex_);
-        stats_.live_bytes += bytes;
+        void* data = take(bytes);
+        stats_.live_bytes += bytes;  // only now: there may have been no memory
         stats_.peak_bytes = std::max(stats_.peak_bytes, stats_.live_bytes);
-#if defined(__SANITIZE_ADDRESS__)
-        return from_system(alignment, round_up(bytes + slack, alignment));
-#else
-        const std::size_t size = round_up(bytes + slack, alignment) + sizeof(Chunk);
-        auto best = free_.lower_bound({size, nullptr});
-        Chunk* chunk = best == free_.end() ? new_arena(size) : best->second;
-        if (best != free_.end()) free_.erase(best);
-        split(chunk, size);
-        chunk->is_free = false;
-        return chunk + 1;
-#endif
+        return data;
     }
 
     void release(void* data, std::size_t bytes) {
@@ -104,6 +95,20 @@ private:
         void* memory = std::aligned_alloc(align, bytes);
         GRADUS_CHECK(memory != nullptr, "allocate: out of memory, asked for ", bytes, " bytes");
         return memory;
+    }
+
+    void* take(std::size_t bytes) {
+#if defined(__SANITIZE_ADDRESS__)
+        return from_system(alignment, round_up(bytes + slack, alignment));
+#else
+        const std::size_t size = round_up(bytes + slack, alignment) + sizeof(Chunk);
+        auto best = free_.lower_bound({size, nullptr});
+        Chunk* chunk = best == free_.end() ? new_arena(size) : best->second;
+        if (best != free_.end()) free_.erase(best);
+        split(chunk, size);
+        chunk->is_free = false;
+        return chunk + 1;
+#endif
     }
 
     Chunk* new_arena(std::size_t at_least) {

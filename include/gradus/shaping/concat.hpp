@@ -1,10 +1,11 @@
 // shaping/concat.hpp   Tensors one behind the other along one dimension.
-//     concat<float, Cpu>({x, y}, 3)   (N, H, W, 3) and (N, H, W, 5) give (N, H, W, 8)
+//     concat({x, y}, 3)   (N, H, W, 3) and (N, H, W, 5) give (N, H, W, 8)
 // Forward  y(a, first(k) + i, b) = x_k(a, i, b),  first(k) = the sum of the extents of x_0 to x_(k-1)
 // Backward of f = sum dy*y: dx_k(a, i, b) = dy(a, first(k) + i, b)
 // Cost     a copy (rows.hpp); keeps nothing.
 #pragma once
 
+#include <initializer_list>
 #include <memory>
 #include <vector>
 
@@ -58,6 +59,10 @@ Variable<T, D> concat(const std::vector<Variable<T, D>>& xs, int dimension) {
         rows.start += rows.count;
     }
     return Variable<T, D>(y, node);
+}
+template <FloatingElement T, class D>
+Variable<T, D> concat(std::initializer_list<Variable<T, D>> xs, int dimension) {
+    return concat(std::vector<Variable<T, D>>(xs), dimension);
 }
 
 }  // namespace gradus::inline GRADUS_ABI
