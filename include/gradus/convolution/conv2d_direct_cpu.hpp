@@ -94,8 +94,12 @@ inline void correlate_band(const Correlation& correlation, const Reach& reach, c
         const float* b = packed + group * panels.size() + panel.offset;
         for (Index i = begin; i < end; ++i) {
             const Index row = correlation.first_row + correlation.spacing * i;
-            TileTarget target{y + (row * y_columns + correlation.first_column) * y_channels + channel, pixels,
-                              panel.last(), add, bias ? bias + channel : nullptr};
+            TileTarget target{y + (row * y_columns + correlation.first_column) * y_channels + channel,
+                              pixels,
+                              panel.last(),
+                              add,
+                              bias ? bias + channel : nullptr,
+                              true};
             tile_column<ALayout::by_row>(correlation.columns, panel.vectors, a + step * (i - begin) * band.row_stride,
                                          step * band.pixel_stride, b, panel.stride(), runs.data(),
                                          static_cast<Index>(runs.size()), target);
@@ -129,7 +133,7 @@ inline void correlate(Array4<const float> x, const WeightMatrix& weight, Index g
     const Index most_rows = std::max<Index>(1, band_floats / (step * window_columns * C));
     const Index bands = ceil_div(rows, most_rows), band_rows = ceil_div(rows, bands);
 
-    parallel_for(N * bands, [&](Index task) {
+    parallel_for(N * bands, [&, H = H, W = W, C = C](Index task) {
         const Index n = task / bands, begin = task % bands * band_rows, end = std::min(rows, begin + band_rows);
         if (begin >= end) return;
         const Image image{x.data() + n * image_size, H, W, C};

@@ -29,16 +29,18 @@ namespace gradus::inline GRADUS_ABI {
 
 inline constexpr int winograd_points = 36;
 
-// B^T x: the rows of a 6x6 input tile, evaluated.
-GRADUS_INLINE void evaluate_input(const Vec (&x)[6], Vec (&t)[6]) {
+// B^T x: a column of a 6x6 input tile, evaluated at the points 0, 1, -1 and at 2, -2, infinity.
+GRADUS_INLINE void evaluate_input_low(const Vec (&x)[6], Vec (&t)[3]) {
     const Vec a = x[4] - 4.0f * x[2], b = x[3] - 4.0f * x[1];
-    const Vec c = x[4] - x[2], d = 2.0f * (x[3] - x[1]);
     t[0] = 4.0f * x[0] + (x[4] - 5.0f * x[2]);
     t[1] = a + b;
     t[2] = a - b;
-    t[3] = c + d;
-    t[4] = c - d;
-    t[5] = 4.0f * x[1] + (x[5] - 5.0f * x[3]);
+}
+GRADUS_INLINE void evaluate_input_high(const Vec (&x)[6], Vec (&t)[3]) {
+    const Vec c = x[4] - x[2], d = 2.0f * (x[3] - x[1]);
+    t[0] = c + d;
+    t[1] = c - d;
+    t[2] = 4.0f * x[1] + (x[5] - 5.0f * x[3]);
 }
 // A^T m: interpolation of 4 outputs.
 GRADUS_INLINE void interpolate_output(const Vec (&m)[6], Vec (&y)[4]) {
@@ -79,27 +81,41 @@ struct WinogradTiles {
 // Distance of the matrices of two points; one line more, so that they do not compete for the same cache lines.
 constexpr Index point_stride(Index tiles, Index channels) { return tiles * channels + 16; }
 
+// Three of the six rows of B^T x B, low or high. Six rows at once would not fit the registers.
+template <bool High>
+GRADUS_NOT_INLINE void transform_half_tile(const float* from, Index row_stride, Index channels, float* to,
+                                           Index stride) {
+    Vec half[3][6];
+    GRADUS_UNROLL for (int k = 0; k < 6; ++k) {
+        Vec x[6], out[3];
+        GRADUS_UNROLL for (int i = 0; i < 6; ++i) x[i] = load(from + i * row_stride + k * channels);
+        if constexpr (High)
+            evaluate_input_high(x, out);
+        else
+            evaluate_input_low(x, out);
+        GRADUS_UNROLL for (int i = 0; i < 3; ++i) half[i][k] = out[i];
+    }
+    GRADUS_UNROLL for (int i = 0; i < 3; ++i) {
+        Vec low[3], high[3];
+        evaluate_input_low(half[i], low);
+        evaluate_input_high(half[i], high);
+        GRADUS_UNROLL for (int k = 0; k < 3; ++k) {
+            store(to + (i * 6 + k) * stride, low[k]);
+            store(to + (i * 6 + 3 + k) * stride, high[k]);
+        }
+    }
+}
+
 // V: transforms one row of tiles. `rows` are its 6 input rows with the border, 4*across + 2 pixels wide; tile t of the
-// row
-// and point p go to v[p * stride + t * padded], where padded is the number of channels in whole vectors.
+// row and point p go to v[p * stride + t * padded], where padded is the number of channels in whole vectors.
 inline void transform_input(const float* rows, Index across, Index channels, float* v, Index stride) {
     const Index row_stride = (4 * across + 2) * channels, padded = round_up(channels, vec_floats);
     for (Index t = 0; t < across; ++t) {
         for (Index c = 0; c < channels; c += vec_floats) {
             const float* from = rows + 4 * t * channels + c;
             float* to = v + t * padded + c;
-            Vec half[6][6];
-            GRADUS_UNROLL for (int k = 0; k < 6; ++k) {
-                Vec x[6], out[6];
-                GRADUS_UNROLL for (int i = 0; i < 6; ++i) x[i] = load(from + i * row_stride + k * channels);
-                evaluate_input(x, out);
-                GRADUS_UNROLL for (int i = 0; i < 6; ++i) half[i][k] = out[i];
-            }
-            GRADUS_UNROLL for (int i = 0; i < 6; ++i) {
-                Vec out[6];
-                evaluate_input(half[i], out);
-                GRADUS_UNROLL for (int k = 0; k < 6; ++k) store(to + (i * 6 + k) * stride, out[k]);
-            }
+            transform_half_tile<false>(from, row_stride, channels, to, stride);
+            transform_half_tile<true>(from, row_stride, channels, to + 18 * stride, stride);
         }
     }
 }
@@ -116,7 +132,31 @@ inline Index tile_row_copy_size(const WinogradTiles& tiles, Index channels) {
     return 6 * (4 * tiles.across + 2) * channels;
 }
 
-// Writes one row of tiles: y = bias + A^T M A, or adds it to y. Tiles may stick out of the image.
+// bias + A^T M A of one tile and one vector of channels, written or added to 4x4 pixels.
+GRADUS_NOT_INLINE void transform_output_tile(const float* m, Index stride, const float* bias, float* y,
+                                             Index row_stride, Index channels, bool add) {
+    const Vec start = bias ? load(bias) : Vec{};
+    Vec half[4][6];
+    GRADUS_UNROLL for (int k = 0; k < 6; ++k) {
+        Vec point[6], out[4];
+        GRADUS_UNROLL for (int i = 0; i < 6; ++i) point[i] = load(m + (i * 6 + k) * stride);
+        interpolate_output(point, out);
+        GRADUS_UNROLL for (int i = 0; i < 4; ++i) half[i][k] = out[i];
+    }
+    GRADUS_UNROLL for (int i = 0; i < 4; ++i) {
+        Vec out[4];
+        interpolate_output(half[i], out);
+        float* row = y + i * row_stride;
+        GRADUS_UNROLL for (int k = 0; k < 4; ++k) out[k] += start;
+        if (add) {
+            GRADUS_UNROLL for (int k = 0; k < 4; ++k) out[k] += load(row + k * channels);
+        }
+        GRADUS_UNROLL for (int k = 0; k < 4; ++k) store(row + k * channels, out[k]);
+    }
+}
+
+// One row of tiles of y. Tiles may stick out of the image, and vectors out of the channels: such a tile goes to a block of
+// its own first.
 inline void transform_output(const float* m, Index stride, const WinogradTiles& tiles, Index tile_row,
                              const float* bias, Array4<float> y, bool add) {
     const Index channels = y.shape()[3], padded = round_up(channels, vec_floats), top = 4 * (tile_row % tiles.down);
@@ -128,24 +168,18 @@ inline void transform_output(const float* m, Index stride, const WinogradTiles& 
             const float* from = m + t * padded + c;
             float* to = first + 4 * t * channels + c;
             const Index lanes = std::min<Index>(vec_floats, channels - c);
-            const Vec start = bias ? load(bias + c) : Vec{};
-            Vec half[4][6];
-            GRADUS_UNROLL for (int k = 0; k < 6; ++k) {
-                Vec point[6], out[4];
-                GRADUS_UNROLL for (int i = 0; i < 6; ++i) point[i] = load(from + (i * 6 + k) * stride);
-                interpolate_output(point, out);
-                GRADUS_UNROLL for (int i = 0; i < 4; ++i) half[i][k] = out[i];
+            const float* start = bias ? bias + c : nullptr;
+            if (rows == 4 && columns == 4 && lanes == vec_floats) {
+                transform_output_tile(from, stride, start, to, row_stride, channels, add);
+                continue;
             }
-            GRADUS_UNROLL for (int i = 0; i < 4; ++i) {
-                if (i >= rows) break;
-                Vec out[4];
-                interpolate_output(half[i], out);
-                GRADUS_UNROLL for (int k = 0; k < 4; ++k) {
-                    if (k >= columns) break;
+            float block[4 * 4 * vec_floats];
+            transform_output_tile(from, stride, start, block, 4 * vec_floats, vec_floats, false);
+            for (Index i = 0; i < rows; ++i) {
+                for (Index k = 0; k < columns; ++k) {
+                    const Vec value = load(block + (i * 4 + k) * vec_floats);
                     float* pixel = to + i * row_stride + k * channels;
-                    Vec value = out[k] + start;
-                    if (add) value += load_some(pixel, lanes);
-                    store_some(pixel, value, lanes);
+                    store_some(pixel, add ? value + load_some(pixel, lanes) : value, lanes);
                 }
             }
         }

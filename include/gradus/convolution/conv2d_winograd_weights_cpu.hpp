@@ -32,27 +32,29 @@ GRADUS_INLINE void collect_kernel(const Vec (&u)[6], Vec (&w)[3]) {
     w[2] = a + b * (1.0f / 6) + u[5];
 }
 
+// A dy A^T of one tile and one vector of channels.
+GRADUS_NOT_INLINE void transform_gradient_tile(const float* from, Index row_stride, Index channels, float* to,
+                                               Index stride) {
+    Vec half[6][4];
+    GRADUS_UNROLL for (int k = 0; k < 4; ++k) {
+        Vec dy[4], out[6];
+        GRADUS_UNROLL for (int i = 0; i < 4; ++i) dy[i] = load(from + i * row_stride + k * channels);
+        evaluate_gradient(dy, out);
+        GRADUS_UNROLL for (int i = 0; i < 6; ++i) half[i][k] = out[i];
+    }
+    GRADUS_UNROLL for (int i = 0; i < 6; ++i) {
+        Vec out[6];
+        evaluate_gradient(half[i], out);
+        GRADUS_UNROLL for (int k = 0; k < 6; ++k) store(to + (i * 6 + k) * stride, out[k]);
+    }
+}
+
 // D: transforms one row of tiles of dy, as transform_input does with x. `rows` are 4 rows of 4*across pixels.
 inline void transform_gradient(const float* rows, Index across, Index channels, float* d, Index stride) {
     const Index row_stride = 4 * across * channels, padded = round_up(channels, vec_floats);
-    for (Index t = 0; t < across; ++t) {
-        for (Index c = 0; c < channels; c += vec_floats) {
-            const float* from = rows + 4 * t * channels + c;
-            float* to = d + t * padded + c;
-            Vec half[6][4];
-            GRADUS_UNROLL for (int k = 0; k < 4; ++k) {
-                Vec dy[4], out[6];
-                GRADUS_UNROLL for (int i = 0; i < 4; ++i) dy[i] = load(from + i * row_stride + k * channels);
-                evaluate_gradient(dy, out);
-                GRADUS_UNROLL for (int i = 0; i < 6; ++i) half[i][k] = out[i];
-            }
-            GRADUS_UNROLL for (int i = 0; i < 6; ++i) {
-                Vec out[6];
-                evaluate_gradient(half[i], out);
-                GRADUS_UNROLL for (int k = 0; k < 6; ++k) store(to + (i * 6 + k) * stride, out[k]);
-            }
-        }
-    }
+    for (Index t = 0; t < across; ++t)
+        for (Index c = 0; c < channels; c += vec_floats)
+            transform_gradient_tile(rows + 4 * t * channels + c, row_stride, channels, d + t * padded + c, stride);
 }
 
 class WinogradWeightGradient {

@@ -68,8 +68,12 @@ inline void multiply_block(const GemmBlock& block, Index first, Index rows, Inde
     for (Index p = panel_begin; p < panel_end; ++p) {
         const Panel panel = block.panels[p];
         const float* b = block.packed + panel.offset;
-        const TileTarget target{block.c + first * block.c_stride + panel.first, block.c_stride, panel.last(), block.add,
-                                block.bias ? block.bias + panel.first : nullptr};
+        const TileTarget target{block.c + first * block.c_stride + panel.first,
+                                block.c_stride,
+                                panel.last(),
+                                block.add,
+                                block.bias ? block.bias + panel.first : nullptr,
+                                true};
         if (by_row)
             tile_column<ALayout::by_row>(rows, panel.vectors, a, a_stride, b, panel.stride(), &run, 1, target);
         else
