@@ -69,7 +69,9 @@ template <class T, class D>
 void Variable<T, D>::backward(const Tensor<T, D>& dy) const {
     GRADUS_CHECK(requires_grad(), "backward: nothing that led to this result requires a gradient");
     GRADUS_CHECK(dy.shape() == shape(), "backward: dy has shape ", dy.shape(), ", the result ", shape());
-    place_->gradient = dy;
+    GRADUS_CHECK(place_->creator || place_->graph_freed || !place_->gradient.defined(), "backward: of a leaf of shape ",
+                 shape(), " that has a gradient already");
+    place_->gradient = is_leaf() ? dy.clone() : dy;
     walk_back(place_);
 }
 

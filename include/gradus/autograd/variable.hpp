@@ -107,9 +107,9 @@ public:
         return {place_->gradient, mode};
     }
     // For operations that pass a gradient on unchanged: shares dy where nothing has arrived yet. False means: use
-    // target().
+    // target(). A leaf does not share: its gradient stays, and its user may write to it.
     bool accept(const Tensor<T, D>& dy) const {
-        if (place_->gradient.defined()) return false;
+        if (place_->gradient.defined() || !place_->creator) return false;
         place_->gradient = dy.reshape(place_->shape);
         return true;
     }
