@@ -1,4 +1,5 @@
-// operations/binary_operations.hpp   The rows of elementwise/binary.hpp, scalar.hpp and dropout.hpp.
+// operations/binary_operations.hpp   The rows of elementwise/binary.hpp, scalar.hpp and dropout.hpp, and of their
+// twins binary_cpu.hpp and dropout_cpu.hpp.
 #pragma once
 
 #include "gradus/elementwise/binary.hpp"

@@ -15,7 +15,7 @@
 //
 // and walks it in <family>_operations_test.cpp (walk.hpp says how). The function of a row works for every element type
 // and device: in.x are its inputs of type T, in.p those of type Sum<T>, parameters. It may name both types:
-//     []<class T, class D>(const Inputs<T, D>& in) { return gather(in.x[0], Tensor<std::int64_t, D>::from({2}, {4, 0})); }
+//     []<class T, class D>(const Inputs<T, D>& in) { return f(in.x[0], Tensor<std::int64_t, D>::from({2}, {4, 0})); }
 // It returns one Variable, and the same one every time it is called.
 #pragma once
 

@@ -1,4 +1,5 @@
-// operations/reduction_operations.hpp   The rows of include/gradus/reduction.
+// operations/reduction_operations.hpp   The rows of reduction/sum.hpp and max.hpp, and of their twins sum_cpu.hpp
+// and max_cpu.hpp.
 #pragma once
 
 #include "gradus/reduction/max.hpp"

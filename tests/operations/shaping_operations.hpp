@@ -1,4 +1,5 @@
-// operations/shaping_operations.hpp   The rows of include/gradus/shaping. Copies are exact: one storing, no rounding.
+// operations/shaping_operations.hpp   The rows of include/gradus/shaping; the kernels are in rows.hpp, permute.hpp
+// and their twins rows_cpu.hpp and permute_cpu.hpp. Copies are exact: one storing, no rounding.
 #pragma once
 
 #include "gradus/shaping/concat.hpp"

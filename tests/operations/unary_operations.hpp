@@ -1,4 +1,4 @@
-// operations/unary_operations.hpp   The rows of include/gradus/elementwise.
+// operations/unary_operations.hpp   The rows of elementwise/unary.hpp and its twin unary_cpu.hpp.
 #pragma once
 
 #include "gradus/elementwise/unary.hpp"

@@ -3,11 +3,11 @@
 // Shapes   x, y, z: (N, H, W, C) with (C), with (N, 1, 1, C), with itself, ...
 // Forward  z(i) = g(x(a(i)), y(b(i))), where a(i) and b(i) are the elements that are repeated to meet z(i)
 // Backward of f = sum dz*z. An element of x that is repeated moves several elements of z, so
-//   (1) dx(j) = sum over all i with a(i) = j of dz(i) * dg/dx(x(a(i)), y(b(i))),   in increasing order of i on Reference
+//   (1) dx(j) = sum over all i with a(i) = j of dz(i) * dg/dx(x(a(i)), y(b(i))),  for Reference in the order of i
 //   (2) dy(j) = sum over all i with b(i) = j of dz(i) * dg/dy(x(a(i)), y(b(i)))
 // Deviates z always has the type of x and y; a plain number is rounded to Sum<T>, not to T.
-// Cost     reads x, y and writes z. Keeps an operand only for a derivative that is computed from it: the product keeps x
-//          for dy and y for dx, a sum nothing. Twin: binary_cpu.hpp
+// Cost     reads x, y and writes z. Keeps an operand only for a derivative that is computed from it: a product keeps
+//          x for dy and y for dx, a sum nothing. Twin: binary_cpu.hpp
 #pragma once
 
 #include <memory>

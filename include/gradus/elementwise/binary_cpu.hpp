@@ -1,5 +1,5 @@
 // elementwise/binary_cpu.hpp   The fast twins of binary.hpp: runs along which each operand walks or stands still. The
-// gradient of a repeated operand is first formed for every element of z, in Sum<T>, then summed (reduction/sum_cpu.hpp).
+// gradient of a repeated operand is first formed for every element of z, in Sum<T>, then summed as in sum_cpu.hpp.
 #pragma once
 
 #include "gradus/elementwise/binary.hpp"

@@ -3,10 +3,10 @@
 //          with probability p, and no feature can rely on another.
 // Forward  y(i) = x(i) * m(i) / (1 - p),  m(i) = 1 with probability 1 - p, else 0
 // Backward of f = sum dy*y: dx(i) = dy(i) * m(i) / (1 - p), the same function of dy.
-// Deviates the papers scale the weights by 1 - p in evaluation; here training scales by 1 / (1 - p) ("inverted"), so that
-//          evaluation is the identity.
-// The mask is never stored. m(i) depends on the generator's state and on i alone (core/random.hpp), so backward computes
-// it again, and any number of threads gives the same one.
+// Deviates the papers scale the weights by 1 - p in evaluation; here training scales by 1 / (1 - p) ("inverted"), so
+//          that evaluation is the identity.
+// The mask is never stored. m(i) depends on the generator's state and on i alone (core/random.hpp), so backward
+// computes it again, and any number of threads gives the same one.
 // Cost     four elements for ten rounds of Philox, twice. Keeps nothing but the generator. Twin: dropout_cpu.hpp
 #pragma once
 

@@ -1,6 +1,6 @@
 // elementwise/math.hpp   Functions of one number, or of every number in a register.
-// A formula written with Math:: is a template: for S = float or double it calls the standard library, and for S = Vec it
-// computes a register of floats at once. So the table of derivatives is written once and is fast all the same.
+// A formula written with Math:: is a template: for S = float or double it calls the standard library, and for S = Vec
+// it computes a register of floats at once. So the table of derivatives is written once and is fast all the same.
 // Accuracy on a Vec, in units of the last place, where the result is a normal number: exp, log 1.2; tanh 2; log1p 2.5;
 // erfc 6 + 2x^2, because e^(-x^2) turns the rounding of x^2 into a relative error.
 #pragma once

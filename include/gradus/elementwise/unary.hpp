@@ -1,10 +1,11 @@
 // elementwise/unary.hpp   y = g(x), element by element, and dx = dy * g'(x).
-// Every function is a struct of a few lines: its value, its derivative, and whether the derivative is computed from x or
-// from y, so that backward keeps only that one. A new function needs nothing else: write the struct, call
+// Every function is a struct of a few lines: its value, its derivative, and whether the derivative is computed from x
+// or from y, so that backward keeps only that one. A new function needs nothing else: write the struct, call
 // unary(MyFunction{}, x).
 // Shapes   x, y, dy, dx: any, all alike
-// Sources  GELU: Hendrycks & Gimpel 2016, arXiv 1606.08415 (the exact form, with erf); SiLU: the same, and Ramachandran,
-//          Zoph, Le 2017, arXiv 1710.05941 ("Swish"); leaky ReLU: Maas, Hannun, Ng 2013; softplus: Dugas et al. 2000.
+// Sources  GELU: Hendrycks & Gimpel 2016, arXiv 1606.08415 (the exact form, with erf); SiLU: the same, and
+//          Ramachandran, Zoph, Le 2017, arXiv 1710.05941 ("Swish"); leaky ReLU: Maas, Hannun, Ng 2013;
+//          softplus: Dugas et al. 2000.
 // Cost     forward reads x and writes y; backward reads dy and the kept tensor. Twin: unary_cpu.hpp
 #pragma once
 

@@ -1,5 +1,6 @@
-// reduction/max_cpu.hpp   The twins of max.hpp on all threads. Over one block of dimensions, (A, R, B) to (A, B), which is
-// what networks ask for, tasks are runs along A. Other sets of dimensions take the loop of the specification.
+// reduction/max_cpu.hpp   The twins of max.hpp on all threads.
+// Over one block of dimensions, (A, R, B) to (A, B), which is what networks ask for, tasks are runs along A. Other sets
+// of dimensions take the loop of the specification.
 #pragma once
 
 #include "gradus/machine/cpu/chunks.hpp"

@@ -1,7 +1,7 @@
 // reduction/sum_cpu.hpp   The fast twins of sum.hpp.
-// A sum over one block of neighbouring dimensions turns (A, R, B) into (A, B). Any other set of dimensions is a series of
-// such sums, from the last block to the first. One of them is cut into tasks by its extents alone: along A, and, where
-// A and B are small, along R, into at most 64 partial sums that are added in order afterwards.
+// A sum over one block of neighbouring dimensions turns (A, R, B) into (A, B). Any other set of dimensions is a series
+// of such sums, from the last block to the first. One of them is cut into tasks by its extents alone: along A, and,
+// where A and B are small, along R, into at most 64 partial sums that are added in order afterwards.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,6 @@
-// shaping/rows_cpu.hpp   The fast twins of rows.hpp: runs of neighbours, in parallel. With step 1 the selected rows of one
-// a are a single run of count * B elements, and place_rows writes every element once, zeros included.
+// shaping/rows_cpu.hpp   The fast twins of rows.hpp: runs of neighbours, in parallel.
+// With step 1 the selected rows of one a are a single run of count * B elements, and place_rows writes every element
+// once, zeros included.
 #pragma once
 
 #include <algorithm>
