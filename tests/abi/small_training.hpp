@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "gradus/nn/batch_norm2d.hpp"
-#include "gradus/nn/conv2d.hpp"
-#include "gradus/nn/linear.hpp"
+#include "gradus/nn/conv2d_layer.hpp"
+#include "gradus/nn/linear_layer.hpp"
 #include "gradus/pooling/global_avg_pool2d.hpp"
 #include "gradus/softmax/cross_entropy.hpp"
 #include "gradus/training/sgd.hpp"

@@ -4,7 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "gradus/nn/activation.hpp"
-#include "gradus/nn/linear.hpp"
+#include "gradus/nn/linear_layer.hpp"
 #include "gradus/nn/sequential.hpp"
 
 using namespace gradus;

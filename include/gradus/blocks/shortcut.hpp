@@ -7,7 +7,7 @@
 #pragma once
 
 #include "gradus/nn/batch_norm2d.hpp"
-#include "gradus/nn/conv2d.hpp"
+#include "gradus/nn/conv2d_layer.hpp"
 #include "gradus/nn/sequential.hpp"
 #include "gradus/shaping/pad.hpp"
 #include "gradus/shaping/slice.hpp"

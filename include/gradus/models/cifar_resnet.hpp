@@ -10,7 +10,7 @@
 #include <array>
 
 #include "gradus/blocks/residual.hpp"
-#include "gradus/nn/linear.hpp"
+#include "gradus/nn/linear_layer.hpp"
 #include "gradus/pooling/global_avg_pool2d.hpp"
 
 namespace gradus::inline GRADUS_ABI {

@@ -1,4 +1,4 @@
-// nn/linear.hpp   Linear: y = x W^T + b, x (N, in), W (out, in), b (out). Parameters "weight" and "bias".
+// nn/linear_layer.hpp   Linear: y = x W^T + b, x (N, in), W (out, in), b (out). Parameters "weight" and "bias".
 #pragma once
 
 #include "gradus/linear/linear.hpp"

@@ -1,4 +1,4 @@
-// nn/conv2d.hpp   Conv2d: a convolution with its weight (out, KH, KW, in/groups) and bias (out). Files hold (O, I, KH,
+// nn/conv2d_layer.hpp   Conv2d: a convolution with its weight (out, KH, KW, in/groups) and bias (out). Files hold (O, I, KH,
 //                 KW).
 #pragma once
 

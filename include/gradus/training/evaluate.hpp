@@ -1,0 +1,59 @@
+// training/evaluate.hpp   How a classifier does on a data set: loss, accuracy, confusion matrix and its worst mistakes.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include "gradus/data/loader.hpp"
+#include "gradus/nn/module.hpp"
+#include "gradus/softmax/cross_entropy.hpp"
+#include "gradus/softmax/softmax.hpp"
+#include "gradus/training/metrics.hpp"
+
+namespace gradus::inline GRADUS_ABI {
+
+// An image that was taken for something else, and how sure the network was of it.
+struct Misclassified {
+    Index index = 0;  // in the data set
+    Index truth = 0, prediction = 0;
+    double confidence = 0;  // the probability of the prediction
+};
+
+struct Evaluation {
+    double loss = 0;  // mean cross-entropy, without smoothing
+    ConfusionMatrix confusion;
+    std::vector<Misclassified> mistakes;  // the most confident first
+
+    double accuracy() const { return confusion.accuracy(); }
+};
+
+// Runs the model over the loader's first epoch in evaluation mode, and leaves it in the mode in which it was.
+template <FloatingElement T, Device D>
+Evaluation evaluate(Module<T, D>& model, const Loader<T, D>& loader) {
+    const NoGrad no_grad;
+    const bool was_training = model.is_training();
+    model.eval();
+    Evaluation result{0, ConfusionMatrix(static_cast<Index>(loader.dataset().classes.size())), {}};
+    RunningAverage loss;
+    for (const Batch<T, D>& batch : loader.epoch(0)) {
+        const Variable<T, D> logits = model(Variable<T, D>(batch.images));
+        loss.add(static_cast<double>(cross_entropy(logits, batch.labels).item()), static_cast<double>(batch.size()));
+        const Tensor<T, Cpu> scores = softmax(logits).value().template to<Cpu>();
+        const std::vector<std::int64_t> labels = batch.labels.to_vector();
+        const Matrix<const T> probability = scores.template read<2>();
+        const std::vector<Index> predictions = predicted_classes(probability);
+        for (std::size_t i = 0; i < labels.size(); ++i) {
+            result.confusion.add(labels[i], predictions[i]);
+            if (predictions[i] == labels[i]) continue;
+            const double confidence = static_cast<double>(probability(static_cast<Index>(i), predictions[i]));
+            result.mistakes.push_back({batch.indices[i], labels[i], predictions[i], confidence});
+        }
+    }
+    std::stable_sort(result.mistakes.begin(), result.mistakes.end(),
+                     [](const Misclassified& a, const Misclassified& b) { return a.confidence > b.confidence; });
+    result.loss = loss.value();
+    model.train(was_training);
+    return result;
+}
+
+}  // namespace gradus::inline GRADUS_ABI
