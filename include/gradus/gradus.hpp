@@ -78,3 +78,4 @@
 #include "gradus/training/command_line.hpp"
 #include "gradus/machine/cpu/thread_pool.hpp"
 #include "gradus/machine/cpu/gemm.hpp"
+#include "gradus/machine/cpu/instruction_set.hpp"

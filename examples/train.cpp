@@ -1,0 +1,283 @@
+// examples/train.cpp   Trains a residual network on images, from the command line.
+//     g++ -O2 -std=c++20 -march=native -pthread -Iinclude examples/train.cpp -o train && ./train
+// Without --data it learns the handwritten digits in examples/data; --data DIR takes CIFAR-10, CIFAR-100, MNIST or
+// Fashion-MNIST. It leaves checkpoint.safetensors, metrics.csv and report.html in --out, and can be killed at any moment:
+// started again with --resume it ends with the same weights, bit for bit.
+#include <filesystem>
+
+#include "gradus/gradus.hpp"
+
+using namespace gradus;
+
+namespace {
+
+// The recipe: He et al. 2015, section 4.2, with the warm-up, the cosine and the decay rule of He T. et al. 2018.
+struct Options {
+    std::string data;
+    std::string model = "resnet20";
+    std::string device = "cpu";
+    std::string schedule = "cosine";
+    std::string out = "run";
+    Index epochs = 30;
+    Index batch = 128;
+    Index warmup = 1;  // epochs
+    Index seed = 1;
+    Index threads = thread_count();
+    double lr = 0.1;
+    double label_smoothing = 0.0;
+    double weight_decay = 5e-4;
+    bool resume = false;
+};
+
+// 1,438 images of 8x8 pixels: a smaller network, more and smaller steps.
+Options digits_recipe() {
+    Options options;
+    options.model = "resnet8";
+    options.epochs = 20;
+    options.batch = 32;
+    options.lr = 0.05;
+    return options;
+}
+
+CommandLine command_line(Options& o) {
+    CommandLine line("train", "trains a residual network on images, by default on the digits in examples/data.");
+    line.string("data", o.data, "DIR", "folder of CIFAR-10, CIFAR-100 (binary version), MNIST or Fashion-MNIST");
+    line.choice("model", o.model, {"resnet8", "resnet20", "resnet32", "resnet44", "resnet56", "resnet110"}, "network");
+    line.choice("device", o.device, {"cpu", "reference"}, "fast kernels, or the specification");
+    line.integer("epochs", o.epochs, {1, 100000}, "passes over the training set");
+    line.integer("batch", o.batch, {2, 65536}, "images in a step");
+    line.real("lr", o.lr, {0, 1000}, "learning rate after the warm-up");
+    line.choice("schedule", o.schedule, {"constant", "step", "multistep", "cosine"}, "how the rate falls");
+    line.integer("warmup", o.warmup, {0, 100000}, "epochs in which the rate rises to --lr");
+    line.real("label-smoothing", o.label_smoothing, {0, 0.99}, "share of the target spread over all classes");
+    line.integer("seed", o.seed, {0, 1000000000}, "of the weights, the order and the augmentation");
+    line.integer("threads", o.threads, {1, 1024}, "the result does not depend on them");
+    line.flag("resume", o.resume, "go on from the checkpoint in --out");
+    line.string("out", o.out, "DIR", "folder for the checkpoint, metrics.csv and report.html");
+    return line;
+}
+
+// What may not change between a start and its --resume. Threads may: they do not change a bit.
+Settings settings_of(const Options& o, const Dataset& data) {
+    return {{"data", text(data.name, ", ", data.size(), " images")},
+            {"model", o.model},
+            {"device", o.device},
+            {"instruction set", instruction_set()},
+            {"schedule", o.schedule},
+            {"epochs", text(o.epochs)},
+            {"batch", text(o.batch)},
+            {"warmup", text(o.warmup)},
+            {"seed", text(o.seed)},
+            {"lr", shortest(o.lr)},
+            {"label smoothing", shortest(o.label_smoothing)},
+            {"weight decay", shortest(o.weight_decay)}};
+}
+
+// The rate of every step: warm-up, then the chosen decay over the rest.
+Schedule make_schedule(const Options& o, Index steps_per_epoch) {
+    const Index warmup = std::min(o.warmup, o.epochs - 1) * steps_per_epoch;
+    const Index rest = o.epochs * steps_per_epoch - warmup;
+    Schedule decay = CosineDecay{.lr = o.lr, .steps = rest};
+    if (o.schedule == "constant") decay = ConstantRate{o.lr};
+    if (o.schedule == "step") decay = StepDecay{.lr = o.lr, .every = std::max<Index>(rest / 3, 1)};
+    if (o.schedule == "multistep") decay = MultiStepDecay{.lr = o.lr, .milestones = {rest / 2, rest * 3 / 4}};
+    return warmup == 0 ? decay : Then{GradualWarmup{.lr = o.lr, .steps = warmup}, warmup, decay};
+}
+
+// The digits lie beside this file; so the program finds them from any folder, as long as the sources are there.
+std::string digits_folder() {
+    const std::filesystem::path beside = std::filesystem::path(__FILE__).parent_path() / "data";
+    return std::filesystem::exists("examples/data/digits.bin") ? "examples/data" : beside.string();
+}
+
+ReportData make_report(const Dataset& test, const Evaluation& evaluation, const std::vector<EpochMetrics>& history,
+                       const Settings& settings) {
+    ReportData report;
+    report.title = test.name;
+    report.history = history;
+    report.classes = test.classes;
+    const Index K = evaluation.confusion.classes();
+    for (Index truth = 0; truth < K; ++truth)
+        for (Index prediction = 0; prediction < K; ++prediction)
+            report.confusion.push_back(evaluation.confusion.count(truth, prediction));
+    const Shape& images = test.images.shape();
+    for (std::size_t i = 0; i < std::min<std::size_t>(evaluation.mistakes.size(), 24); ++i) {
+        const Misclassified& m = evaluation.mistakes[i];
+        const Tensor<std::uint8_t> image = test.images.slice(m.index, m.index + 1);
+        report.mistakes.push_back(
+            {image.to_vector(), {images[1], images[2], images[3]}, m.truth, m.prediction, m.confidence});
+    }
+    for (const auto& [name, value] : settings) report.settings.push_back({name, value});
+    return report;
+}
+
+// Everything that changes while it learns.
+template <class D>
+struct Training {
+    CifarResNet<float, D> model;
+    Sgd<float, D> sgd;
+    Index epoch = 0, step = 0;  // done
+    std::vector<EpochMetrics> history;
+
+    Training(const CifarResNetConfig& config, double weight_decay)
+        : model(config), sgd(no_bias_decay(weights(model), weight_decay), {.momentum = 0.9, .nesterov = true}) {}
+
+    static std::vector<Variable<float, D>> weights(Module<float, D>& model) {
+        std::vector<Variable<float, D>> all;
+        for (const Parameter<float, D>& parameter : model.parameters()) all.push_back(*parameter.variable);
+        return all;
+    }
+    Status save(const std::string& path, const Settings& settings) {
+        return write_checkpoint(path, Checkpoint<float>{state_dict(model),
+                                                        host_velocities(sgd),
+                                                        {{"default", default_generator()}},
+                                                        epoch,
+                                                        step,
+                                                        history,
+                                                        settings});
+    }
+    Status restore(const std::string& path, const Settings& settings) {
+        Result<Checkpoint<float>> read = read_checkpoint<float>(path);
+        if (!read.ok()) return Failure{read.error()};
+        const Checkpoint<float>& checkpoint = read.value();
+        if (Status same = check_settings(path, checkpoint.settings, settings); !same.ok()) return same;
+        load_state_dict(model, checkpoint.model);
+        load_velocities(sgd, checkpoint.velocities);
+        default_generator() = checkpoint.generators.at("default");
+        epoch = checkpoint.epoch;
+        step = checkpoint.step;
+        history = checkpoint.history;
+        return Done{};
+    }
+};
+
+// One pass over the training set. Returns the epoch's training figures; the test figures are the caller's.
+template <class D>
+EpochMetrics train_epoch(Training<D>& training, const Loader<float, D>& loader, const Options& o, ProgressBar& bar) {
+    const Schedule schedule = make_schedule(o, loader.batches());
+    RunningAverage loss, accuracy;
+    EpochMetrics metrics{.epoch = training.epoch + 1};
+    for (const Batch<float, D>& batch : loader.epoch(training.epoch)) {
+        metrics.lr = schedule(training.step++);
+        training.sgd.zero_grad();
+        const Variable<float, D> logits = training.model(Variable<float, D>(batch.images));
+        const Variable<float, D> objective =
+            cross_entropy(logits, batch.labels, {.label_smoothing = o.label_smoothing});
+        objective.backward();
+        training.sgd.step(metrics.lr);
+
+        const double size = static_cast<double>(batch.size());
+        loss.add(static_cast<double>(objective.item()), size);
+        accuracy.add(gradus::accuracy(logits.value(), batch.labels), size);
+        GRADUS_CHECK(std::isfinite(loss.value()), "train: the loss is not finite in step ", training.step,
+                     "; try a lower --lr");
+        const double seconds = bar.seconds();
+        if (training.step == 10)
+            bar.finish(text("an epoch will take about ",
+                            human_duration(seconds / 10 * static_cast<double>(loader.batches()))));
+        bar.update(static_cast<Index>(loss.weight()), loss.value(), accuracy.value());
+    }
+    metrics.train_loss = loss.value();
+    metrics.train_accuracy = accuracy.value();
+    metrics.seconds = bar.seconds();
+    ++training.epoch;
+    return metrics;
+}
+
+int complain(const std::string& message) {
+    std::fprintf(stderr, "train: %s\n", message.c_str());
+    return 1;
+}
+
+template <class D>
+int train(const Options& o, const DataPair& data) {
+    const std::string checkpoint = o.out + "/checkpoint.safetensors";
+    const Settings settings = settings_of(o, data.train);
+    const Shape& images = data.train.images.shape();
+    manual_seed(static_cast<std::uint64_t>(o.seed));
+    Training<D> training({.depth = std::stol(o.model.substr(6)),
+                          .classes = static_cast<Index>(data.train.classes.size()),
+                          .channels = images[3]},
+                         o.weight_decay);
+    if (o.resume)
+        if (const Status restored = training.restore(checkpoint, settings); !restored.ok())
+            return complain("nothing to resume: " + restored.error());
+
+    const bool photographs =
+        images[3] == 3;  // flipped, they are other photographs; digits and clothes stay as they are
+    const Augmentation augmentation{.flip = photographs, .crop_padding = images[1] >= 28 ? 4 : 1};
+    const ChannelStatistics normalisation = channel_statistics(data.train);
+    const Loader<float, D> train_loader(data.train, {.batch_size = o.batch,
+                                                     .shuffle = true,
+                                                     .drop_last = data.train.size() >= o.batch,
+                                                     .seed = static_cast<std::uint64_t>(o.seed),
+                                                     .augmentation = augmentation,
+                                                     .normalisation = normalisation});
+    const Loader<float, D> test_loader(data.test, {.batch_size = 256, .normalisation = normalisation});
+
+    std::printf("%s\n", summary_table(summary_rows(training.model, {1, images[1], images[2], images[3]})).c_str());
+    std::printf("%s: %s training and %s test images, %s on %s (%s, %s threads)\n", data.train.name.c_str(),
+                with_separators(data.train.size()).c_str(), with_separators(data.test.size()).c_str(), o.model.c_str(),
+                o.device.c_str(), instruction_set().c_str(), text(thread_count()).c_str());
+
+    Evaluation evaluation = evaluate(training.model, test_loader);
+    while (training.epoch < o.epochs) {
+        ProgressBar bar(text("epoch ", training.epoch + 1, "/", o.epochs), train_loader.images());
+        EpochMetrics metrics = train_epoch(training, train_loader, o, bar);
+        evaluation = evaluate(training.model, test_loader);
+        metrics.test_loss = evaluation.loss;
+        metrics.test_accuracy = evaluation.accuracy();
+        training.history.push_back(metrics);
+        bar.finish(text("epoch ", metrics.epoch, "/", o.epochs, "  loss ", readable(metrics.train_loss), "  accuracy ",
+                        percent(metrics.train_accuracy), "  test loss ", readable(metrics.test_loss),
+                        "  test accuracy ", percent(metrics.test_accuracy), "  ", human_duration(metrics.seconds)));
+        if (const Status saved = training.save(checkpoint, settings); !saved.ok()) return complain(saved.error());
+        const Status listed = write_file_atomically(o.out + "/metrics.csv", metrics_csv(training.history));
+        if (!listed.ok()) return complain(listed.error());
+    }
+
+    ReportData report = make_report(data.test, evaluation, training.history, settings);
+    const Tensor<float, Cpu> filters = training.model.parameters()[0].variable->value().template to<Cpu>();
+    report.filters = filters.to_vector();
+    report.filter_shape = filters.shape();
+    double seconds = 0;
+    for (const EpochMetrics& m : training.history) seconds += m.seconds;
+    const double epochs = static_cast<double>(training.history.size());
+    report.timings = {
+        {"an epoch", human_duration(seconds / epochs)},
+        {"images/s", with_separators(std::llround(static_cast<double>(train_loader.images()) * epochs / seconds))},
+        {"threads", text(thread_count())},
+        {"instruction set", instruction_set()},
+        {"peak memory", text(memory_stats(D{}).peak_bytes >> 20, " MB")}};
+    const Status written = write_file_atomically(o.out + "/report.html", report_html(report));
+    if (!written.ok()) return complain(written.error());
+    std::printf("wrote %s, metrics.csv and report.html\n", checkpoint.c_str());
+    std::printf("test accuracy %s\n", percent(evaluation.accuracy()).c_str());
+    return 0;
+}
+
+bool wants_own_data(int argc, char** argv) {
+    for (int i = 1; i < argc; ++i)
+        if (std::string_view(argv[i]).starts_with("--data")) return true;
+    return false;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    Options options = wants_own_data(argc, argv) ? Options{} : digits_recipe();
+    const CommandLine::Outcome outcome = command_line(options).parse(argc, argv);
+    if (outcome.stop) return outcome.print();
+    if (const std::string warning = instruction_set_warning(); !warning.empty())
+        std::fprintf(stderr, "%s\n", warning.c_str());
+    if (const Status folder = prepare_folder(options.out); !folder.ok()) return complain(folder.error());
+    const Result<DataPair> data = load_dataset(options.data.empty() ? digits_folder() : options.data);
+    if (!data.ok()) return complain(data.error());
+    if (data.value().train.size() < 2) return complain("needs at least 2 training images");
+    set_threads(static_cast<int>(options.threads));
+    try {
+        return with_device(options.device, [&](auto device) { return train<decltype(device)>(options, data.value()); });
+    } catch (const Error& error) {
+        return complain(error.what());
+    }
+}
