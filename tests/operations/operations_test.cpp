@@ -8,6 +8,7 @@
 #include <string>
 
 #include "operations/binary_operations.hpp"
+#include "operations/convolution_operations.hpp"
 #include "operations/linear_operations.hpp"
 #include "operations/normalization_operations.hpp"
 #include "operations/pooling_operations.hpp"
@@ -55,6 +56,7 @@ TEST_CASE("the scan finds functions that return a Variable") {
 TEST_CASE("every public operation has a row") {
     std::set<std::string> rows;
     collect<operations::BinaryOperations>(rows);
+    collect<operations::ConvolutionOperations>(rows);
     collect<operations::LinearOperations>(rows);
     collect<operations::NormalizationOperations>(rows);
     collect<operations::PoolingOperations>(rows);
