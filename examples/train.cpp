@@ -1,8 +1,8 @@
 // examples/train.cpp   Trains a residual network on images, from the command line.
 //     g++ -O2 -std=c++20 -march=native -pthread -Iinclude examples/train.cpp -o train && ./train
 // Without --data it learns the handwritten digits in examples/data; --data DIR takes CIFAR-10, CIFAR-100, MNIST or
-// Fashion-MNIST. It leaves checkpoint.safetensors, metrics.csv and report.html in --out, and can be killed at any moment:
-// started again with --resume it ends with the same weights, bit for bit.
+// Fashion-MNIST. It leaves checkpoint.safetensors, metrics.csv and report.html in --out, and can be killed at any
+// moment: started again with --resume it ends with the same weights, bit for bit.
 #include <filesystem>
 
 #include "gradus/gradus.hpp"

@@ -1,6 +1,6 @@
 // gradus.hpp   Gradus: a deep-learning library that is also a textbook. This is its table of contents.
-// Read the chapters in this order; each header is a page. A page that ends in _cpu.hpp is the fast twin of the page before
-// it, and is included by it.
+// Read the chapters in this order; each header is a page. A page that ends in _cpu.hpp is the fast twin of the page
+// before it, and is included by it.
 #pragma once
 
 // 1. Tensors: what everything is made of

@@ -29,9 +29,9 @@ TEST_CASE("abi: AVX2 and baseline units agree") {
         MESSAGE("this machine has no AVX2: only compiled and linked");
         return;
     }
-    // Rounding differs: fused multiply-adds, and wider vectors add in another order. With eps = 6e-8 a gradient, a sum of
-    // some 10^3 terms, is off by about eps * sqrt(10^3) = 2e-6 of its size, here below 1, and three steps put at most
-    // 3 * 0.05 of that into a weight.
+    // Rounding differs: fused multiply-adds, and wider vectors add in another order. With eps = 6e-8 a gradient, a sum
+    // of some 10^3 terms, is off by about eps * sqrt(10^3) = 2e-6 of its size, here below 1, and three steps put at
+    // most 3 * 0.05 of that into a weight.
     const std::vector<float> wide = avx2::trained_weights();
     const std::vector<float> narrow = baseline::trained_weights();
     REQUIRE(wide.size() == narrow.size());

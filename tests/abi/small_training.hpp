@@ -1,5 +1,5 @@
-// Three training steps of a small convolutional network, for the programs of this folder. In an unnamed namespace, because
-// each translation unit compiles its own copy with its own flags.
+// Three training steps of a small convolutional network, for the programs of this folder. In an unnamed namespace,
+// because each translation unit compiles its own copy with its own flags.
 #pragma once
 
 #include <vector>

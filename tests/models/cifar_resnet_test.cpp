@@ -26,11 +26,11 @@ Index total_macs(CifarResNet<float>& model) {
 
 TEST_CASE("cifar_resnet: parameters and multiply-adds of every depth, both shortcuts") {
     const Counts table[] = {
-        {20, ShortcutKind::pad, 269722, 40551040},         {20, ShortcutKind::projection, 272474, 40813184},
-        {32, ShortcutKind::pad, 464154, 68862592},         {32, ShortcutKind::projection, 466906, 69124736},
-        {44, ShortcutKind::pad, 658586, 97174144},         {44, ShortcutKind::projection, 661338, 97436288},
-        {56, ShortcutKind::pad, 853018, 125485696},        {56, ShortcutKind::projection, 855770, 125747840},
-        {110, ShortcutKind::pad, 1727962, 252887680},      {110, ShortcutKind::projection, 1730714, 253149824},
+        {20, ShortcutKind::pad, 269722, 40551040},    {20, ShortcutKind::projection, 272474, 40813184},
+        {32, ShortcutKind::pad, 464154, 68862592},    {32, ShortcutKind::projection, 466906, 69124736},
+        {44, ShortcutKind::pad, 658586, 97174144},    {44, ShortcutKind::projection, 661338, 97436288},
+        {56, ShortcutKind::pad, 853018, 125485696},   {56, ShortcutKind::projection, 855770, 125747840},
+        {110, ShortcutKind::pad, 1727962, 252887680}, {110, ShortcutKind::projection, 1730714, 253149824},
     };
     for (const Counts& row : table) {
         CAPTURE(row.depth);

@@ -43,5 +43,6 @@ TEST_CASE("state_dict: what does not fit is refused, and nothing is changed") {
     CHECK(message == "load_state_dict: 'layer3.0.bn2.running_var' has shape (3,), the model expects (64,)");
     CHECK(state_dict(model)[0].tensor.to_vector() == before);
     state.pop_back();
-    CHECK_THROWS_WITH_AS(load_state_dict(model, state), "load_state_dict: there is no 'layer3.0.bn2.running_var'", Error);
+    CHECK_THROWS_WITH_AS(load_state_dict(model, state), "load_state_dict: there is no 'layer3.0.bn2.running_var'",
+                         Error);
 }

@@ -9,8 +9,8 @@
 
 namespace gradus::inline GRADUS_ABI {
 
-// Types that operations can differentiate. (One bool, not four alternatives: a compiler that lists all the alternatives of
-// a concept makes a long message of a wrong type.)
+// Types that operations can differentiate. (One bool, not four alternatives: a compiler that lists all the alternatives
+// of a concept makes a long message of a wrong type.)
 template <class T>
 inline constexpr bool is_float_double_half_or_bfloat16 =
     std::is_same_v<T, float> || std::is_same_v<T, double> || std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;

@@ -1,5 +1,5 @@
-// nn/conv2d_layer.hpp   Conv2d: a convolution with its weight (out, KH, KW, in/groups) and bias (out). Files hold (O, I, KH,
-//                 KW).
+// nn/conv2d_layer.hpp   Conv2d: a convolution with its weight (out, KH, KW, in/groups) and bias (out). Files hold the
+//                       weight as (out, in/groups, KH, KW), see state_dict.hpp.
 #pragma once
 
 #include "gradus/convolution/conv2d.hpp"

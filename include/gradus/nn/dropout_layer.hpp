@@ -1,4 +1,5 @@
-// nn/dropout_layer.hpp   Dropout: in training each element is 0 with probability p and x/(1-p) otherwise; x in evaluation.
+// nn/dropout_layer.hpp   Dropout: in training each element is 0 with probability p, x/(1-p) otherwise.
+// In evaluation it is the identity.
 #pragma once
 
 #include "gradus/elementwise/dropout.hpp"

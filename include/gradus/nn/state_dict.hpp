@@ -1,6 +1,6 @@
 // nn/state_dict.hpp   A model's parameters and buffers as named tensors, the way files hold them.
-// Names and layouts are PyTorch's: "layer1.0.conv1.weight" is (O, I, KH, KW) in the file and (O, KH, KW, I) in memory. So a
-// safetensors file written by either library loads into the other.
+// Names and layouts are PyTorch's: "layer1.0.conv1.weight" is (O, I, KH, KW) in the file and (O, KH, KW, I) in memory.
+// So a safetensors file written by either library loads into the other.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// training/model_summary.hpp   What a model consists of: one row for every layer, found by running one image through it.
+// training/model_summary.hpp   What a model consists of: a row for every layer, found by running one image through.
 #pragma once
 
 #include "gradus/nn/module.hpp"
