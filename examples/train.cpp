@@ -203,8 +203,7 @@ int train(const Options& o, const DataPair& data) {
         if (const Status restored = training.restore(checkpoint, settings); !restored.ok())
             return complain("nothing to resume: " + restored.error());
 
-    const bool photographs =
-        images[3] == 3;  // flipped, they are other photographs; digits and clothes stay as they are
+    const bool photographs = images[3] == 3;  // flipped, they are other photographs; digits stay as they are
     const Augmentation augmentation{.flip = photographs, .crop_padding = images[1] >= 28 ? 4 : 1};
     const ChannelStatistics normalisation = channel_statistics(data.train);
     const Loader<float, D> train_loader(data.train, {.batch_size = o.batch,
@@ -231,9 +230,10 @@ int train(const Options& o, const DataPair& data) {
         bar.finish(text("epoch ", metrics.epoch, "/", o.epochs, "  loss ", readable(metrics.train_loss), "  accuracy ",
                         percent(metrics.train_accuracy), "  test loss ", readable(metrics.test_loss),
                         "  test accuracy ", percent(metrics.test_accuracy), "  ", human_duration(metrics.seconds)));
-        if (const Status saved = training.save(checkpoint, settings); !saved.ok()) return complain(saved.error());
+        // The checkpoint last: killed in between, the epoch is done again, and metrics.csv written again.
         const Status listed = write_file_atomically(o.out + "/metrics.csv", metrics_csv(training.history));
         if (!listed.ok()) return complain(listed.error());
+        if (const Status saved = training.save(checkpoint, settings); !saved.ok()) return complain(saved.error());
     }
 
     ReportData report = make_report(data.test, evaluation, training.history, settings);
