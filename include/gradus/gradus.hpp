@@ -3,6 +3,9 @@
 // before it, and is included by it.
 #pragma once
 
+// The order is that of the chapters:
+// clang-format off
+
 // 1. Tensors: what everything is made of
 #include "gradus/core/tensor.hpp"
 #include "gradus/core/print.hpp"

@@ -1,9 +1,12 @@
-// The fast convolutions against the specification, in double: forward and all three gradients, all options.
+// The convolutions of conv2d.hpp (options: conv2d_options.hpp) on Cpu against the specification in double: forward and
+// all three gradients. conv2d_cpu.hpp sends a shape to one of the twins, and the cases below reach them all:
+//     conv2d_direct_cpu.hpp, conv2d_weights_cpu.hpp, conv2d_window_cpu.hpp     strides, dilation, groups, few channels
+//     conv2d_winograd_cpu.hpp, conv2d_winograd_weights_cpu.hpp                 3x3 of stride 1
+//     depthwise_cpu.hpp                                                        groups = channels
+//     conv2d_im2col_cpu.hpp                                                    double
 // Tolerance: c * eps * (largest sum |a||b|). A sum of k products in float is off by at most k * eps/2 * sum |a||b|,
-// and by about
-// sqrt(k) * eps/2 of it where roundings are independent; c = 8 serves the direct kernels. Winograd's transforms add
-// their own
-// roundings, see conv2d_winograd_cpu.hpp.
+// and by about sqrt(k) * eps/2 of it where roundings are independent; c = 8 serves the direct kernels. Winograd's
+// transforms add their own roundings, see conv2d_winograd_cpu.hpp.
 #include <doctest/doctest.h>
 
 #include <algorithm>

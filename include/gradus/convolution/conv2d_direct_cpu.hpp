@@ -1,12 +1,10 @@
 // convolution/conv2d_direct_cpu.hpp   Convolution as loops around the micro-kernel of machine/cpu/tile.hpp.
 // Problem  im2col + matrix product writes every pixel KH*KW times to memory and reads it back.
 // Answer   A tile computes a few neighbouring pixels of y, all channels of a panel, in registers. The k of its matrix
-//          product
-//          runs over (u, v, c), and for fixed u the numbers x(u, v, c) lie side by side in NHWC: one run of KW*C. So
-//          the image itself is the matrix, one run per kernel row (Georganas et al. 2018, arXiv 1808.05567, have the
-//          same
-//          idea for a blocked layout). Only a band of rows with its zero border is copied, and it stays in the
-//          second-level cache.
+//          product runs over (u, v, c), and for fixed u the numbers x(u, v, c) lie side by side in NHWC: one run of
+//          KW*C. So the image itself is the matrix, one run per kernel row (Georganas et al. 2018, arXiv 1808.05567,
+//          have the same idea for a blocked layout). Only a band of rows with its zero border is copied, and it stays
+//          in the second-level cache.
 // Cost     the multiply-adds of the definition, N*P*Q*O*KH*KW*C/G, with O rounded up to whole vectors per group.
 #pragma once
 

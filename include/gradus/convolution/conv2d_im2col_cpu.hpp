@@ -1,8 +1,7 @@
 // convolution/conv2d_im2col_cpu.hpp   Convolution in double, the classic way: im2col and a matrix product.
 // Method   Chellapilla, Puri, Simard 2006, "High performance convolutional neural networks for document processing", 4.
 //          Row (i, j) of the matrix cols (P*Q, KH*KW*I) holds the numbers under the window of output pixel (i, j).
-//          Then, with
-//          the weights of a group as W (O/G, KH*KW*I):
+//          Then, with the weights of a group as W (O/G, KH*KW*I):
 //              forward  y = cols * W^T        (1)  dcols = dy * W, each number added back to its pixel (col2im)
 //                                             (2)  dweight = dy^T * cols
 // Double serves checks of gradients, so this is one image and one group at a time; the kernels for float avoid the

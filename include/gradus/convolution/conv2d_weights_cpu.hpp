@@ -1,12 +1,10 @@
 // convolution/conv2d_weights_cpu.hpp   The gradient of the weights, (2) of conv2d.hpp, with the micro-kernel.
 //     dweight(o, u, v, c) = sum over pixels of dy(pixel, o) * x(pixel under tap (u, v), c)
-// Here k is the pixel: a row of outputs is one run. A = dy is read by columns; the row of B that belongs to a pixel
-// are the
-// KW*C numbers of x under one kernel row, which lie side by side. Both are read where they are.
-// Sums     The bits must not depend on the number of threads, so the shape alone says how the sum is cut:
-//          a small gradient is summed in at most 8 parts (within 8 MB), each over consecutive pixels, added up in
-//          order;
-//          a large one is summed over all pixels in order, and the tasks are parts of the weight.
+// Here k is the pixel: a row of outputs is one run. A = dy is read by columns; the row of B that belongs to a pixel are
+// the KW*C numbers of x under one kernel row, which lie side by side. Both are read where they are.
+// Sums     The bits must not depend on the number of threads, so the shape alone says how the sum is cut: a small
+//          gradient is summed in at most 8 parts (within 8 MB), each over consecutive pixels, added up in order; a
+//          large one is summed over all pixels in order, and the tasks are parts of the weight.
 #pragma once
 
 #include <vector>

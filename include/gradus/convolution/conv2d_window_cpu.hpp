@@ -1,12 +1,10 @@
 // convolution/conv2d_window_cpu.hpp   What forward and backward-data have in common: a window slides over an image.
 //     y(i, j) = sum over the taps t of x(step*i + t.row, step*j + t.column) * weight(t.u, t.v)
-// Forward is one such correlation: step = stride, and tap (u, v) reads row s*i - p + d*u.
-// Backward-data (1) of conv2d.hpp reads row (h + p - d*u) / s of dy, where the division leaves no rest. All h with the
-// same
-// rest a = h mod s use the same taps, so the pixels (a + s*i, b + s*j) of dx form one correlation of step 1 for each
-// of the
-// s*s pairs (a, b): no product with a zero is ever computed (the sub-pixel view of a transposed convolution, Shi et al.
-// 2016, arXiv 1609.07009).
+// Forward is one such correlation: step = stride, and tap (u, v) reads row s*i - p + d*u. Backward-data (1) of
+// conv2d.hpp reads row (h + p - d*u) / s of dy, where the division leaves no rest. All h with the same rest a = h mod s
+// use the same taps, so the pixels (a + s*i, b + s*j) of dx form one correlation of step 1 for each of the s*s pairs
+// (a, b): no product with a zero is ever computed (the sub-pixel view of a transposed convolution, Shi et al. 2016,
+// arXiv 1609.07009).
 #pragma once
 
 #include <algorithm>

@@ -2,23 +2,19 @@
 // Paper    Lavin & Gray 2016, "Fast algorithms for convolutional neural networks", arXiv 1509.09308, section 4:
 //          F(4x4, 3x3), after Winograd 1980, "Arithmetic complexity of computations".
 // Idea     Convolution is multiplication of polynomials. Evaluate both factors at the points 0, 1, -1, 2, -2 and
-//          infinity,
-//          multiply point by point, interpolate. For a tile of 4x4 outputs, which reads 6x6 inputs:
+//          infinity, multiply point by point, interpolate. For a tile of 4x4 outputs, which reads 6x6 inputs:
 //              Y = A^T [ (G w G^T) .* (B^T x B) ] A         36 products instead of 16 * 9 = 144
 // Channels The sum over input channels stays inside the brackets, so each of the 36 points is a matrix product
 //          M[p] (tiles, O) = V[p] (tiles, C) * U[p] (C, O), which the micro-kernel of machine/cpu/tile.hpp computes.
 // Gradients  Backward-data is the same function with the kernel turned by 180 degrees. Backward-weights is the
 //            transpose,
 //              dw = G^T [ sum over tiles of (B^T x B) .* (A dy A^T) ] G            conv2d_winograd_weights_cpu.hpp
-// Error    The transforms add and subtract numbers up to 8 times as large as their result, so rounding errors are a
-//          few times
-//          those of the direct sum, and relative to the largest numbers of a tile, not of one window: an output of tiny
-//          inputs beside huge ones is less accurate than with the direct kernel. The test bounds the difference from
-//          the
-//          exact result by 32 eps times the largest sum |x||w|; PyTorch's own convolutions on CPU and GPU do the same.
+// Error    The transforms add and subtract numbers up to 8 times as large as their result, so rounding errors are a few
+//          times those of the direct sum, and relative to the largest numbers of a tile, not of one window: an output
+//          of tiny inputs beside huge ones is less accurate than with the direct kernel. The test bounds the difference
+//          from the exact result by 32 eps times the largest sum |x||w|.
 // Cost     C*O*36/16 multiply-adds an output pixel instead of C*O*9, and the transforms: about 25 vector operations a
-//          pixel
-//          and 16 channels. Edge tiles are computed whole.
+//          pixel and 16 channels. Edge tiles are computed whole.
 #pragma once
 
 #include <vector>
@@ -155,8 +151,8 @@ GRADUS_NOT_INLINE void transform_output_tile(const float* m, Index stride, const
     }
 }
 
-// One row of tiles of y. Tiles may stick out of the image, and vectors out of the channels: such a tile goes to a block of
-// its own first.
+// One row of tiles of y. Tiles may stick out of the image, and vectors out of the channels: such a tile goes to a block
+// of its own first.
 inline void transform_output(const float* m, Index stride, const WinogradTiles& tiles, Index tile_row,
                              const float* bias, Array4<float> y, bool add) {
     const Index channels = y.shape()[3], padded = round_up(channels, vec_floats), top = 4 * (tile_row % tiles.down);

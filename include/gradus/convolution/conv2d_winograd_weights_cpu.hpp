@@ -1,11 +1,9 @@
 // convolution/conv2d_winograd_weights_cpu.hpp   The gradient of 3x3 weights with 4 times fewer multiplications.
 //     dw = G^T [ sum over tiles of (A dy A^T) .* (B^T x B) ] G
 // the transpose of conv2d_winograd_cpu.hpp, which see. At each of the 36 points this is a matrix product over the
-// tiles,
-// dU[p] (O, C) = D[p]^T (O, tiles) * V[p] (tiles, C).
+// tiles, dU[p] (O, C) = D[p]^T (O, tiles) * V[p] (tiles, C).
 // Sums     As in conv2d_weights_cpu.hpp the shape alone decides: up to 8 parts of consecutive tiles that are added up
-//          in
-//          order while they fit 8 MB; else all tiles in order, and the tasks are the 36 points.
+//          in order while they fit 8 MB; else all tiles in order, and the tasks are the 36 points.
 #pragma once
 
 #include "gradus/convolution/conv2d_weights_cpu.hpp"

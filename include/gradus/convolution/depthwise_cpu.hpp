@@ -1,14 +1,11 @@
 // convolution/depthwise_cpu.hpp   Depthwise convolution: every channel has its own kernel (G = C = O).
 // Problem  There is no sum over channels, so no matrix product: one multiply-add for each number that is loaded. What
-//          counts
-//          is that loads come from the first-level cache, and that memory is read in order, once.
+//          counts is that loads come from the first-level cache, and that memory is read in order, once.
 // Answer   Vectors run over channels. Forward and backward-data read the image where it is: a block of up to 16
 //          neighbouring outputs sits in registers while the taps go by, then the same block of the next channels. At
-//          the
-//          edges the taps outside of the image are left out. Both are correlations as conv2d_window_cpu.hpp has them.
-//          Backward-weights holds the sums of up to 9 taps in registers while the pixels of a band of rows go by, then
-//          the
-//          same for the next channels; the band stays in the second-level cache.
+//          the edges the taps outside of the image are left out. Both are correlations as conv2d_window_cpu.hpp has
+//          them. Backward-weights holds the sums of up to 9 taps in registers while the pixels of a band of rows go by,
+//          then the same for the next channels; the band stays in the second-level cache.
 // Sums     of backward-weights: at most 8 parts of consecutive rows, added up in order.
 #pragma once
 

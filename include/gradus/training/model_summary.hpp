@@ -12,8 +12,7 @@ class SummaryObserver final : public ForwardObserver<T, D> {
 public:
     void after_forward(const Module<T, D>& module, const Shape& input, const Shape& output) override {
         if (!module.is_leaf()) return;
-        rows.push_back(
-            {layer_path(), module.type(), output, module.own_parameter_count(), module.macs(input, output)});
+        rows.push_back({layer_path(), module.type(), output, module.own_parameter_count(), module.macs(input, output)});
     }
     std::vector<SummaryRow> rows;
 };

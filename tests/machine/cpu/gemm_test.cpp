@@ -1,5 +1,6 @@
-// gemm.hpp against three loops in double, for every type and transposition, and shapes on both sides of every block
-// size. Tolerance: c * eps * (largest sum |a||b|) with c = 4; a result in 16 bits adds the rounding of that type.
+// gemm.hpp, with its parts gemm_double.hpp and convert.hpp, against three loops in double, for every type and
+// transposition, and shapes on both sides of every block size.
+// Tolerance: c * eps * (largest sum |a||b|) with c = 4; a result in 16 bits adds the rounding of that type.
 #include "gradus/machine/cpu/gemm.hpp"
 
 #include <doctest/doctest.h>
