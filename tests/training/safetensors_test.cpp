@@ -1,4 +1,5 @@
 #include "gradus/training/safetensors.hpp"
+// Covers safetensors.hpp and the reader of its head, safetensors_header.hpp.
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,5 @@
 #include "gradus/training/sgd.hpp"
+// Covers sgd.hpp and its fast twin sgd_cpu.hpp.
 
 #include <doctest/doctest.h>
 
