@@ -201,7 +201,7 @@ int train(const Options& o, const DataPair& data) {
                          o.weight_decay);
     if (o.resume)
         if (const Status restored = training.restore(checkpoint, settings); !restored.ok())
-            return complain("nothing to resume: " + restored.error());
+            return complain("cannot resume: " + restored.error());
 
     const bool photographs = images[3] == 3;  // flipped, they are other photographs; digits stay as they are
     const Augmentation augmentation{.flip = photographs, .crop_padding = images[1] >= 28 ? 4 : 1};
