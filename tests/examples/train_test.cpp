@@ -172,8 +172,8 @@ TEST_CASE("killed at any moment and resumed, train ends with the same bits") {
         std::vector<std::string> arguments = recipe;
         arguments.insert(arguments.end(), {"--out", folder, "--threads", std::to_string(1 + start % 3)});
         if (std::filesystem::exists(checkpoint_of(folder))) arguments.push_back("--resume");
-        // Every second time it is killed in the moment in which it writes a checkpoint. What that leaves behind is in the
-        // way of the start after it.
+        // Every second time it is killed in the moment in which it writes a checkpoint. What that leaves behind is there
+        // at the next start.
         const bool while_writing = start % 2 == 1;
         if (while_writing) std::filesystem::remove(half_written);
         Program program(GRADUS_TRAIN_PROGRAM, arguments, place.file("log"));
