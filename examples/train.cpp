@@ -169,7 +169,7 @@ EpochMetrics train_epoch(Training<D>& training, const Loader<float, D>& loader, 
         const double size = static_cast<double>(batch.size());
         loss.add(static_cast<double>(objective.item()), size);
         accuracy.add(gradus::accuracy(logits.value(), batch.labels), size);
-        GRADUS_CHECK(std::isfinite(loss.value()), "train: the loss is not finite in step ", training.step,
+        GRADUS_CHECK(std::isfinite(loss.value()), "the loss is not finite in step ", training.step,
                      "; try a lower --lr");
         const double seconds = bar.seconds();
         if (training.step == 10)
@@ -219,7 +219,8 @@ int train(const Options& o, const DataPair& data) {
                 with_separators(data.train.size()).c_str(), with_separators(data.test.size()).c_str(), o.model.c_str(),
                 o.device.c_str(), instruction_set().c_str(), text(thread_count()).c_str());
 
-    Evaluation evaluation = evaluate(training.model, test_loader);
+    Evaluation evaluation;
+    if (training.epoch == o.epochs) evaluation = evaluate(training.model, test_loader);  // resumed at the end
     while (training.epoch < o.epochs) {
         ProgressBar bar(text("epoch ", training.epoch + 1, "/", o.epochs), train_loader.images());
         EpochMetrics metrics = train_epoch(training, train_loader, o, bar);

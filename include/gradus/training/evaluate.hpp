@@ -21,7 +21,7 @@ struct Misclassified {
 
 struct Evaluation {
     double loss = 0;  // mean cross-entropy, without smoothing
-    ConfusionMatrix confusion;
+    ConfusionMatrix confusion{0};
     std::vector<Misclassified> mistakes;  // the most confident first
 
     double accuracy() const { return confusion.accuracy(); }
