@@ -160,6 +160,15 @@ TEST_CASE("train fails before it works where it has no data, nothing to resume o
     }
 }
 
+TEST_CASE("train stops where the loss is not finite") {
+    const TemporaryDirectory place;
+    const Ended ended =
+        train(place, {"--epochs", "10", "--lr", "1000", "--schedule", "constant", "--out", place.file("run")});
+    INFO(ended.output);
+    CHECK(ended.exit_code == 1);
+    CHECK(mentions(ended.output, {"\ntrain: the loss is not finite in step ", "; try a lower --lr"}));
+}
+
 TEST_CASE("killed at any moment and resumed, train ends with the same bits") {
     const TemporaryDirectory place;
     const std::vector<std::string> recipe = {"--epochs", "40"};
@@ -172,8 +181,8 @@ TEST_CASE("killed at any moment and resumed, train ends with the same bits") {
         std::vector<std::string> arguments = recipe;
         arguments.insert(arguments.end(), {"--out", folder, "--threads", std::to_string(1 + start % 3)});
         if (std::filesystem::exists(checkpoint_of(folder))) arguments.push_back("--resume");
-        // Every second time it is killed in the moment in which it writes a checkpoint. What that leaves behind is there
-        // at the next start.
+        // Every second time it is killed in the moment in which it writes a checkpoint. What that leaves behind is
+        // there at the next start.
         const bool while_writing = start % 2 == 1;
         if (while_writing) std::filesystem::remove(half_written);
         Program program(GRADUS_TRAIN_PROGRAM, arguments, place.file("log"));
