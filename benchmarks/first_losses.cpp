@@ -2,7 +2,7 @@
 //     ./first_losses --out DIR [--data CIFAR10] [--steps 20]
 // Makes ResNet-20 and its batches from a seed, writes DIR/init.safetensors (weights, as PyTorch names and orders them)
 // and DIR/batches.safetensors ("images" (N, H, W, C), "labels"), trains on them in double and in float, and prints a
-// line for each step: step, loss in double, loss in float. benchmarks/accuracy_peer.py does the same with these files.
+// line for each step: step, loss in double, loss in float. benchmarks/first_losses_peer.py does the same in PyTorch.
 // The recipe: SGD, rate 0.01, Nesterov momentum 0.9, weight decay 5e-4 on weights of rank 2 and more, batch 128.
 #include <cstdio>
 
