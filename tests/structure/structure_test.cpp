@@ -193,16 +193,18 @@ TEST_CASE("gradus.hpp, the table of contents, reaches every header") {
     const Graph files = include_graph();
     REQUIRE(files.count("gradus.hpp") == 1);
     const std::set<std::string> contents = reachable(files, "gradus.hpp");
-    for (const auto& [file, unused] : files)
+    for (const auto& entry : files) {
+        const std::string& file = entry.first;
         if (file != "gradus.hpp" && !is_cuda_only(file))
             CHECK_MESSAGE(contents.count(file) == 1, file << " is missing");
+    }
 }
 
 TEST_CASE("names of headers are unique in the tree") {
     std::map<std::string, std::string> first;
     for (const SourceFile& header : headers()) {
-        const auto [place, is_new] = first.insert({name_of(header.path), header.path});
-        CHECK_MESSAGE(is_new, header.path << " and " << place->second);
+        const auto inserted = first.insert({name_of(header.path), header.path});
+        CHECK_MESSAGE(inserted.second, header.path << " and " << inserted.first->second);
     }
 }
 

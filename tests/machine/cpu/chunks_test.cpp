@@ -29,7 +29,8 @@ TEST_CASE("runs are all elements of a broadcast, each once, with the right opera
                                                         {{5000, 7}, {7}},
                                                         {{5000, 7}, {5000, 1}},
                                                         {{2, 1, 2, 1, 2, 1}, {3, 1, 3}}};
-    for (const auto& [x, y] : cases) {
+    for (const auto& shapes : cases) {
+        const Shape &x = shapes.first, &y = shapes.second;
         const Broadcast pairs("add", x, y);
         INFO(text(x, " and ", y));
         std::vector<int> visits(static_cast<std::size_t>(pairs.shape().numel()), 0);
