@@ -82,8 +82,9 @@ TEST_CASE("train learns the digits, says how well at the end, and leaves three f
     SUBCASE("the report loads nothing from elsewhere") {
         const std::string report = contents(place.file("deep/run/report.html"));
         CHECK(mentions(report, {"<html", "</html>", "<svg"}));
-        const std::regex load("(src|href|srcset|action|data)\\s*=\\s*[\"']?\\s*((?!data:|#)[^\"' >]+)|@import|"
-                              "url\\(\\s*[\"']?(?!data:|#)|fetch\\(|XMLHttpRequest");
+        const std::regex load(
+            "(src|href|srcset|action|data)\\s*=\\s*[\"']?\\s*((?!data:|#)[^\"' >]+)|@import|"
+            "url\\(\\s*[\"']?(?!data:|#)|fetch\\(|XMLHttpRequest");
         std::smatch found;
         const bool loads = std::regex_search(report, found, load);
         CHECK_MESSAGE(!loads, found.str());
@@ -238,8 +239,8 @@ TEST_CASE("a damaged checkpoint is refused, with its name and the place") {
         }
         CHECK(contents(path) == damaged);  // nothing was written over it
     };
-    for (const std::size_t size : {std::size_t{0}, std::size_t{5}, std::size_t{1000}, intact.size() / 2,
-                                   intact.size() - 1})
+    for (const std::size_t size :
+         {std::size_t{0}, std::size_t{5}, std::size_t{1000}, intact.size() / 2, intact.size() - 1})
         refused(intact.substr(0, size), size);
     Generator random{2};
     for (int i = 0; i < 12; ++i) {
