@@ -273,6 +273,8 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "%s\n", warning.c_str());
     if (const Status folder = prepare_folder(options.out); !folder.ok()) return complain(folder.error());
     const Result<DataPair> data = load_dataset(options.data.empty() ? digits_folder() : options.data);
+    if (!data.ok() && options.data.empty())
+        return complain(data.error() + "; start train in Gradus' folder, or give it --data DIR");
     if (!data.ok()) return complain(data.error());
     if (data.value().train.size() < 2) return complain("needs at least 2 training images");
     set_threads(static_cast<int>(options.threads));
