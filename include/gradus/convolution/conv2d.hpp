@@ -3,17 +3,16 @@
 //          Sutskever, Hinton 2012; dilation: Yu & Koltun 2015, arXiv 1511.07122.
 // Shapes   x (N, H, W, C), weight (O, KH, KW, C/G), bias (O), y (N, P, Q, O) with stride s, padding p, dilation d:
 //          P = floor((H + 2p - d(KH-1) - 1) / s) + 1,  Q alike from W and KW
-// Forward  y(n, i, j, o) = bias(o) + sum over u, v, c of x(n, s*i - p + d*u, s*j - p + d*v, first(o) + c) * weight(o,
-//          u, v, c)
+// Forward  y(n, i, j, o) = bias(o) + sum over u, v, c of
+//                          x(n, s*i - p + d*u, s*j - p + d*v, first(o) + c) * weight(o, u, v, c)
 //          x is 0 outside of the image. With G groups output channel o reads the C/G channels of its group, which start
 //          at first(o) = floor(o / (O/G)) * C/G; G = C is a depthwise convolution.
 // Backward of f = sum dy*y. Every product x * weight above contributes to one y, so
 //   (1) dx(n, h, w, c)       = sum of dy(n, i, j, o) * weight(o, u, v, c')   over all that read it: s*i - p + d*u = h,
-//   ...
+//                              s*j - p + d*v = w, first(o) + c' = c
 //   (2) dweight(o, u, v, c)  = sum over n, i, j of dy(n, i, j, o) * x(n, s*i - p + d*u, s*j - p + d*v, first(o) + c)
 //   (3) dbias(o)             = sum over n, i, j of dy(n, i, j, o)
-// Cost     N*P*Q*O * KH*KW*C/G multiply-adds for each of forward, (1) and (2). Twins: conv2d_cpu.hpp and the ones it
-//          names
+// Cost     N*P*Q*O * KH*KW*C/G multiply-adds for each of forward, (1) and (2). Twins: conv2d_cpu.hpp lists them.
 #pragma once
 
 #include <memory>

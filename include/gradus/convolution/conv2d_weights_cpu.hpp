@@ -153,8 +153,7 @@ private:
     }
 
     // Images are few pixels where weights are large (7x7 maps of 512 channels): several images at a time are copied
-    // with
-    // their borders, and each task adds them to its own rows of one kernel segment.
+    // with their borders, and each task adds them to its own rows of one kernel segment.
     void compute_large(Write mode) const {
         const Rectangle from = window(0, P_);
         const Index pixel_stride = segments_.whole_rows ? C_ : spread(C_, options_.stride);

@@ -117,8 +117,7 @@ inline void copy_rectangle(const Image& image, const Rectangle& from, float* to,
 }
 
 // Pixels a multiple of 2048 bytes apart would share 16 lines of a 32 KB first-level cache (8 ways, sets that repeat
-// every
-// 4096 bytes); a copy moves them one line further apart.
+// every 4096 bytes); a copy moves them one line further apart.
 inline Index spread(Index pixel_stride, Index step) {
     return step * pixel_stride % 512 == 0 ? pixel_stride + 16 : pixel_stride;
 }

@@ -21,11 +21,9 @@ struct DepthwiseTap {
     Index x, weight;  // offsets in floats
 };
 
-// `Pixels` neighbouring outputs, all channels. The input pixels under one tap lie x_step floats apart. Too many
-// streams run
-// through memory here for the processor to see them coming: the same pixels `ahead` floats on, some rows below, and
-// the next
-// channels of y are asked for early. Without that images that are not in a cache take up to 1.5 times as long.
+// `Pixels` neighbouring outputs, all channels. The input pixels under one tap lie x_step floats apart. Too many streams
+// run through memory here for the processor to see them coming: the same pixels `ahead` floats on, some rows below, and
+// the next channels of y are asked for early. Without that images that are not in a cache take up to 1.5 times as long.
 template <int Pixels>
 void depthwise_block(const float* x, Index x_step, const float* weight, const std::vector<DepthwiseTap>& taps,
                      const float* bias, float* y, Index y_step, Index channels, bool add, Index ahead) {

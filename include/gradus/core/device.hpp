@@ -28,8 +28,8 @@ concept Device = requires {
 template <class D>
 concept HostDevice = std::same_as<D, Reference> || std::same_as<D, Cpu>;
 
-// Chooses the device once, at the top of a program:  with_device("cpu", [](auto device) { train<decltype(device)>();
-// });
+// Chooses the device once, at the top of a program:
+//     with_device("cpu", [](auto device) { train<decltype(device)>(); });
 template <class Run>
 auto with_device(std::string_view name, Run&& run) {
     if (name == Cpu::name) return run(Cpu{});

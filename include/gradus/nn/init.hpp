@@ -1,6 +1,6 @@
 // nn/init.hpp   How parameters start, so that signals neither vanish nor explode with depth.
-//     Kaiming (He, Zhang, Ren, Sun 2015, arXiv 1502.01852, eq. 10 and 14)   std = gain / sqrt(fan), gain sqrt(2) before
-//     a ReLU
+//     Kaiming (He, Zhang, Ren, Sun 2015, arXiv 1502.01852, eq. 10 and 14)   std = gain / sqrt(fan)
+//             the gain makes up for the activation that follows: sqrt(2) for ReLU, which halves the signal's power
 //     Xavier  (Glorot, Bengio 2010, eq. 16)                                 bound = sqrt(6 / (fan_in + fan_out))
 // A weight is (O, KH, KW, I) or (O, I): fan_in = KH*KW*I inputs feed an output, fan_out = KH*KW*O outputs read an
 // input.

@@ -1,8 +1,7 @@
 // training/progress.hpp   How a run is doing: a bar that redraws in place, rates, the time left.
 //     epoch 3/30 [=====>               ]  2,000 images/s  loss 0.613  accuracy 78.2%  750 ms left
 // On a terminal the bar redraws at most ten times a second, in one line that is cut to the terminal's width. Anywhere
-// else
-// (a file, a pipe) only the line that finish() is given is printed.
+// else (a file, a pipe) only the line that finish() is given is printed.
 #pragma once
 
 #include <sys/ioctl.h>

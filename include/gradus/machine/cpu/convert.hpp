@@ -45,8 +45,7 @@ private:
 };
 
 // A result computed in float: kept in a copy, which holds the old values if the result adds to them, and rounded once
-// at
-// the end.
+// at the end.
 template <class T, int R>
 class FloatResult {
 public:

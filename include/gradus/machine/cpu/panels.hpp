@@ -1,8 +1,7 @@
 // machine/cpu/panels.hpp   How a matrix B (depth, columns) is laid out for the micro-kernel: in panels one tile wide.
 //     panel 0: row 0, row 1, ... of columns 0 to 31; then panel 1: row 0, row 1, ... of columns 32 to 63; ...
 // A tile walks down one panel, so what it reads is contiguous, whatever the width of B, and rows never lie a multiple
-// of
-// 4096 bytes apart, where they would compete for the same few lines of the first-level cache. The last panel may be
+// of 4096 bytes apart, where they would compete for the same few lines of the first-level cache. The last panel may be
 // narrower; columns are padded with zeros to whole vectors.
 #pragma once
 

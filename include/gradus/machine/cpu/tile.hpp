@@ -4,8 +4,7 @@
 // registers; each step of k loads `Vectors` vectors of B and broadcasts `Rows` numbers of A, for Rows * Vectors
 // multiply-adds (Goto, van de Geijn 2008, "Anatomy of high-performance matrix multiplication", section 4).
 // k need not be contiguous: it is a list of runs. A row of a convolution's kernel is one run of KW * C numbers, so
-// im2col
-// never has to be written to memory.
+// im2col never has to be written to memory.
 // Layout of A   by_row:    A(i, k) = a[i * a_stride + k]      pixels with their channels: forward, backward-data
 //               by_column: A(i, k) = a[k * a_stride + i]      the transpose: gradients of weights, where k is the pixel
 #pragma once

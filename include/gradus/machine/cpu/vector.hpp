@@ -2,8 +2,7 @@
 //                          type.
 //     Vec y = a * load(x) + b;   store(p, y);              + - * / and comparisons work lane by lane
 // g++ and clang turn these into SSE, AVX, AVX-512 or NEON at -O2, without a library and without intrinsics. Vectors
-// never
-// cross a function that is not inlined: how they are passed would depend on the instruction set.
+// never cross a function that is not inlined: how they are passed would depend on the instruction set.
 #pragma once
 
 #include <cstring>
