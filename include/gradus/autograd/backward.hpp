@@ -58,14 +58,14 @@ inline void walk_back(const std::shared_ptr<PlaceBase>& root) {
     }
 }
 
-template <class T, class D>
+template <Element T, Device D>
 void Variable<T, D>::backward() const {
     GRADUS_CHECK(defined() && value_.numel() == 1, "backward: of a result of shape ", shape(),
                  ", which is not one number; give the gradient dy of its elements");
     backward(Tensor<T, D>::ones(shape()));
 }
 
-template <class T, class D>
+template <Element T, Device D>
 void Variable<T, D>::backward(const Tensor<T, D>& dy) const {
     GRADUS_CHECK(requires_grad(), "backward: nothing that led to this result requires a gradient");
     GRADUS_CHECK(dy.shape() == shape(), "backward: dy has shape ", dy.shape(), ", the result ", shape());

@@ -19,7 +19,7 @@ struct GradcheckOptions {
     double absolute = 1e-7;
 };
 
-template <class D>
+template <Device D>
 double weighted_sum(const Tensor<double, D>& y, const Tensor<double, D>& dy) {
     const std::vector<double> a = y.to_vector();
     const std::vector<double> b = dy.to_vector();
@@ -29,7 +29,7 @@ double weighted_sum(const Tensor<double, D>& y, const Tensor<double, D>& dy) {
 }
 
 // Every input must be a leaf that requires a gradient. Values are restored before returning, gradients are left set.
-template <class Function, class D>
+template <class Function, Device D>
 void gradcheck(const Function& function, std::vector<Variable<double, D>> inputs,
                const GradcheckOptions& options = {}) {
     for (Variable<double, D>& input : inputs) {

@@ -73,7 +73,7 @@ private:
 
 template <class T, class D>
 class Place;
-template <class T, class D>
+template <Element T, Device D>
 class Variable;
 
 // The target of a gradient kernel: kernel(..., dx.write<4>(), dx.mode).
@@ -187,7 +187,7 @@ private:
     bool before_;
 };
 
-template <class T, class D = Cpu>
+template <Element T, Device D = Cpu>
 class Variable {
 public:
     using ElementType = T;

@@ -132,7 +132,7 @@ struct Conv2dNode final : NodeOf<T, D> {
 };
 
 // y = conv2d(x) with the shapes above. An undefined bias means none. Errors: shapes that do not fit, an empty window.
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> conv2d(const Variable<T, D>& x, const Variable<Sum<T>, D>& weight, const Variable<Sum<T>, D>& bias = {},
                       const Conv2dOptions& options = {}) {
     const OperationScope operation("conv2d");

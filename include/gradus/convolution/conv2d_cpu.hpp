@@ -2,12 +2,14 @@
 //     float          depthwise: G = C = O                    depthwise_cpu.hpp
 //                    3x3 of stride 1, enough channels        conv2d_winograd_cpu.hpp, conv2d_winograd_weights_cpu.hpp
 //                    1x1 of stride 1: a matrix product       machine/cpu/gemm.hpp
+//                    narrow groups                           conv2d_groups_cpu.hpp, then as above or below
 //                    everything else                         conv2d_direct_cpu.hpp, conv2d_weights_cpu.hpp
 //     Half, BFloat16 converted to float, some images at a time, and back
 //     double         conv2d_im2col_cpu.hpp
 #pragma once
 
 #include "gradus/convolution/conv2d_direct_cpu.hpp"
+#include "gradus/convolution/conv2d_groups_cpu.hpp"
 #include "gradus/convolution/conv2d_im2col_cpu.hpp"
 #include "gradus/convolution/conv2d_options.hpp"
 #include "gradus/convolution/conv2d_weights_cpu.hpp"
@@ -34,6 +36,9 @@ Matrix<T> pixels_of(Array4<T> x) {
 }
 
 inline bool is_depthwise(const Conv2dOptions& options, Index I, Index O) { return I == 1 && O == options.groups; }
+inline Index groups_to_merge(const Conv2dOptions& options, Index I, Index O) {
+    return is_depthwise(options, I, O) ? 1 : groups_in_vector(options, I, O / options.groups);
+}
 
 inline void conv2d_forward(Cpu, Array4<const float> x, Array4<const float> weight, Vector<const float> bias,
                            const Conv2dOptions& options, Array4<float> y) {
@@ -44,6 +49,11 @@ inline void conv2d_forward(Cpu, Array4<const float> x, Array4<const float> weigh
     if (is_matrix_product(KH, KW, options))
         return gemm(Cpu{}, pixels_of(x), Transpose::no, Matrix<const float>(weight.data(), {O, I}), Transpose::yes,
                     pixels_of(y), Write::overwrite, first);
+    if (const Index together = groups_to_merge(options, I, O); together > 1) {
+        const BlockDiagonal wide(weight.shape(), options, together);
+        wide.fill(weight);
+        return conv2d_forward(Cpu{}, x, wide.view(), bias, wide.options(), y);
+    }
     const WeightMatrix matrix = forward_weights(weight, G);
     const std::vector<Correlation> all = forward_correlation(KH, KW, s, p, d, y.shape()[1], y.shape()[2]);
     if (use_winograd(KH, KW, options, I, O)) return winograd_correlate(x, matrix, all.front().taps, p, first, y, false);
@@ -60,6 +70,11 @@ inline void conv2d_backward_data(Cpu, Array4<const float> dy, Array4<const float
     if (is_matrix_product(KH, KW, options))
         return gemm(Cpu{}, pixels_of(dy), Transpose::no, Matrix<const float>(weight.data(), {O, I}), Transpose::no,
                     pixels_of(dx), mode);
+    if (const Index together = groups_to_merge(options, I, O); together > 1) {
+        const BlockDiagonal wide(weight.shape(), options, together);
+        wide.fill(weight);
+        return conv2d_backward_data(Cpu{}, dy, wide.view(), wide.options(), dx, mode);
+    }
     const WeightMatrix matrix = backward_weights(weight, G);
     const std::vector<Correlation> phases = backward_correlations(KH, KW, s, p, d, dx.shape()[1], dx.shape()[2]);
     if (use_winograd(KH, KW, options, I, O))
@@ -76,6 +91,11 @@ inline void conv2d_backward_weights(Cpu, Array4<const float> x, Array4<const flo
         return;
     }
     const auto [O, KH, KW, I] = dweight.shape();
+    if (const Index together = groups_to_merge(options, I, O); together > 1) {
+        const BlockDiagonal wide(dweight.shape(), options, together);
+        conv2d_backward_weights(Cpu{}, x, dy, wide.options(), wide.view(), Write::overwrite);
+        return wide.collect(dweight, mode);
+    }
     if (use_winograd(KH, KW, options, I, O))
         return WinogradWeightGradient(x, dy, options.padding, dweight).compute(mode);
     if (is_depthwise(options, I, O)) return depthwise_backward_weights(x, dy, options, dweight, mode);

@@ -221,7 +221,7 @@ private:
     NumberFormat format_;
 };
 
-template <Element T, class D>
+template <Element T, Device D>
 std::ostream& operator<<(std::ostream& out, const Tensor<T, D>& x) {
     if (!x.defined()) return out << "undefined";
     const std::vector<T> values = x.to_vector();

@@ -156,7 +156,7 @@ private:
     }
 };
 
-template <class Function, FloatingElement T, class D>
+template <class Function, FloatingElement T, Device D>
 Variable<T, D> binary(const Function& function, const Variable<T, D>& x, const Variable<T, D>& y) {
     const OperationScope operation(Function::name);
     const Broadcast pairs(Function::name, x.shape(), y.shape());
@@ -173,23 +173,23 @@ Variable<T, D> binary(const Function& function, const Variable<T, D>& x, const V
     return Variable<T, D>(z, node);
 }
 
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> add(const Variable<T, D>& x, const Variable<T, D>& y) {
     return binary(Add{}, x, y);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> sub(const Variable<T, D>& x, const Variable<T, D>& y) {
     return binary(Subtract{}, x, y);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> mul(const Variable<T, D>& x, const Variable<T, D>& y) {
     return binary(Multiply{}, x, y);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> div(const Variable<T, D>& x, const Variable<T, D>& y) {
     return binary(Divide{}, x, y);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> maximum(const Variable<T, D>& x, const Variable<T, D>& y) {
     return binary(Maximum{}, x, y);
 }

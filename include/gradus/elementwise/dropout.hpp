@@ -52,7 +52,7 @@ struct DropoutNode final : NodeOf<T, D> {
 
 // 0 <= p < 1. Where `training` is false, and for p = 0, the result is x. Otherwise the generator moves on by two words
 // for every four elements.
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> dropout(const Variable<T, D>& x, double p, bool training = true,
                        Generator& generator = default_generator()) {
     const OperationScope operation("dropout");

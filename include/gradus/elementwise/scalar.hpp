@@ -39,65 +39,65 @@ struct Shift {
     }
 };
 
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> scale(const Variable<T, D>& x, double factor) {
     return unary(Scale{factor}, x);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> shift(const Variable<T, D>& x, double offset) {
     return unary(Shift{offset}, x);
 }
 
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> operator+(const Variable<T, D>& x, const Variable<T, D>& y) {
     return add(x, y);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> operator-(const Variable<T, D>& x, const Variable<T, D>& y) {
     return sub(x, y);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> operator*(const Variable<T, D>& x, const Variable<T, D>& y) {
     return mul(x, y);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> operator/(const Variable<T, D>& x, const Variable<T, D>& y) {
     return div(x, y);
 }
 
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> operator-(const Variable<T, D>& x) {
     return scale(x, -1);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> operator+(const Variable<T, D>& x, double a) {
     return shift(x, a);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> operator+(double a, const Variable<T, D>& x) {
     return shift(x, a);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> operator-(const Variable<T, D>& x, double a) {
     return shift(x, -a);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> operator-(double a, const Variable<T, D>& x) {
     return shift(scale(x, -1), a);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> operator*(const Variable<T, D>& x, double a) {
     return scale(x, a);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> operator*(double a, const Variable<T, D>& x) {
     return scale(x, a);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> operator/(const Variable<T, D>& x, double a) {
     return scale(x, 1 / a);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> operator/(double a, const Variable<T, D>& x) {
     return scale(reciprocal(x), a);
 }

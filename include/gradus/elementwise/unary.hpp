@@ -229,7 +229,7 @@ struct UnaryNode final : NodeOf<T, D> {
     }
 };
 
-template <class Function, FloatingElement T, class D>
+template <class Function, FloatingElement T, Device D>
 Variable<T, D> unary(const Function& function, const Variable<T, D>& x) {
     const OperationScope operation(Function::name);
     Tensor<T, D> y(x.shape());
@@ -242,55 +242,55 @@ Variable<T, D> unary(const Function& function, const Variable<T, D>& x) {
     return Variable<T, D>(y, node);
 }
 
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> relu(const Variable<T, D>& x) {
     return unary(Relu{}, x);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> exp(const Variable<T, D>& x) {
     return unary(Exp{}, x);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> log(const Variable<T, D>& x) {
     return unary(Log{}, x);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> sqrt(const Variable<T, D>& x) {
     return unary(Sqrt{}, x);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> square(const Variable<T, D>& x) {
     return unary(Square{}, x);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> abs(const Variable<T, D>& x) {
     return unary(Abs{}, x);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> reciprocal(const Variable<T, D>& x) {
     return unary(Reciprocal{}, x);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> sigmoid(const Variable<T, D>& x) {
     return unary(Sigmoid{}, x);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> tanh(const Variable<T, D>& x) {
     return unary(Tanh{}, x);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> softplus(const Variable<T, D>& x) {
     return unary(Softplus{}, x);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> silu(const Variable<T, D>& x) {
     return unary(Silu{}, x);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> gelu(const Variable<T, D>& x) {
     return unary(Gelu{}, x);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> leaky_relu(const Variable<T, D>& x, float slope = 0.01f) {
     return unary(LeakyRelu{slope}, x);
 }

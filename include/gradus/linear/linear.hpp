@@ -86,7 +86,7 @@ struct LinearNode final : NodeOf<T, D> {
 };
 
 // y = x weight^T + bias with the shapes above. An undefined bias means none. Errors: shapes that do not fit.
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> linear(const Variable<T, D>& x, const Variable<Sum<T>, D>& weight,
                       const Variable<Sum<T>, D>& bias = {}) {
     const OperationScope operation("linear");

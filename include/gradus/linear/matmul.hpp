@@ -62,7 +62,7 @@ struct MatmulNode final : NodeOf<T, D> {
 };
 
 // c = A B with the shapes above. Errors: an operand that is no matrix, inner extents that differ.
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> matmul(const Variable<T, D>& a, const Variable<T, D>& b, const MatmulOptions& options = {}) {
     const OperationScope operation("matmul");
     GRADUS_CHECK(a.shape().rank() == 2 && b.shape().rank() == 2, "matmul: a and b must be matrices, got ", a.shape(),

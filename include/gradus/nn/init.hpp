@@ -15,15 +15,15 @@ namespace gradus::inline GRADUS_ABI {
 inline Index fan_in(const Shape& weight) { return weight[0] == 0 ? 0 : weight.numel() / weight[0]; }
 inline Index fan_out(const Shape& weight) { return weight[-1] == 0 ? 0 : weight.numel() / weight[-1]; }
 
-template <class P, class D>
+template <FloatingElement P, Device D>
 void constant_(Variable<P, D>& parameter, double value) {
     parameter.mutable_value().copy_from(Tensor<P, D>::full(parameter.shape(), static_cast<P>(value)));
 }
-template <class P, class D>
+template <FloatingElement P, Device D>
 void uniform_(Variable<P, D>& parameter, double bound, Generator& generator = default_generator()) {
     parameter.mutable_value().copy_from(Tensor<P, D>::uniform(parameter.shape(), -bound, bound, generator));
 }
-template <class P, class D>
+template <FloatingElement P, Device D>
 void normal_(Variable<P, D>& parameter, double std, Generator& generator = default_generator()) {
     std::vector<P> values(static_cast<std::size_t>(parameter.shape().numel()));
     for (P& value : values) value = static_cast<P>(std * generator.normal());
@@ -31,16 +31,16 @@ void normal_(Variable<P, D>& parameter, double std, Generator& generator = defau
 }
 
 // What torchvision's ResNets use for their convolutions: N(0, 2 / fan_out), which preserves the gradient's variance.
-template <class P, class D>
+template <FloatingElement P, Device D>
 void kaiming_normal_(Variable<P, D>& weight, Generator& generator = default_generator()) {
     normal_(weight, std::sqrt(2.0 / static_cast<double>(fan_out(weight.shape()))), generator);
 }
 // PyTorch's default for Linear and Conv2d, weight and bias alike: U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
-template <class P, class D>
+template <FloatingElement P, Device D>
 void default_uniform_(Variable<P, D>& parameter, Index fan, Generator& generator = default_generator()) {
     uniform_(parameter, fan > 0 ? 1.0 / std::sqrt(static_cast<double>(fan)) : 0.0, generator);
 }
-template <class P, class D>
+template <FloatingElement P, Device D>
 void xavier_uniform_(Variable<P, D>& weight, Generator& generator = default_generator()) {
     const double fans = static_cast<double>(fan_in(weight.shape()) + fan_out(weight.shape()));
     uniform_(weight, std::sqrt(6.0 / fans), generator);

@@ -236,7 +236,7 @@ void check_batch_norm(const char* operation, const Variable<T, D>& x, const Vari
 // Training: normalises with the statistics of this batch, and moves the running ones towards them. x is (N, ..., C);
 // gamma, beta and the running statistics are (C); an optional shortcut has the shape of x. Errors: fewer than 2 values
 // a channel (their variance is undefined), shapes that do not match. Source: the header's opening.
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> batch_norm(const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma, const Variable<Sum<T>, D>& beta,
                           Tensor<Sum<T>, D>& running_mean, Tensor<Sum<T>, D>& running_var,
                           const BatchNormOptions& options = {}, const Variable<T, D>& shortcut = {}) {
@@ -254,7 +254,7 @@ Variable<T, D> batch_norm(const Variable<T, D>& x, const Variable<Sum<T>, D>& ga
 }
 
 // Inference: normalises with the running statistics, which are constants here; differentiable all the same.
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> batch_norm_inference(const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma,
                                     const Variable<Sum<T>, D>& beta, const Tensor<Sum<T>, D>& running_mean,
                                     const Tensor<Sum<T>, D>& running_var, const BatchNormOptions& options = {},

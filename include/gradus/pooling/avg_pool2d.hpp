@@ -81,7 +81,7 @@ struct AvgPool2dNode final : NodeOf<T, D> {
 };
 
 // (N, H, W, C) -> (N, P, Q, C). Errors: another rank, windows that do not fit. Source: PyTorch's avg_pool2d.
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> avg_pool2d(const Variable<T, D>& x, const AvgPool2dOptions& options = {}) {
     const OperationScope operation("avg_pool2d");
     const auto [kernel, stride, padding, ceil_mode, counts] = options;
@@ -93,7 +93,7 @@ Variable<T, D> avg_pool2d(const Variable<T, D>& x, const AvgPool2dOptions& optio
 
 // (N, H, W, C) -> (N, out_height, out_width, C). Errors: another rank, an extent of 0. Source: PyTorch's
 // adaptive_avg_pool2d.
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> adaptive_avg_pool2d(const Variable<T, D>& x, Index out_height, Index out_width) {
     const OperationScope operation("adaptive_avg_pool2d");
     GRADUS_CHECK(x.shape().rank() == 4, "adaptive_avg_pool2d: x must be (N, H, W, C), got ", x.shape());

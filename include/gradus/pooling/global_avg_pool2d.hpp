@@ -46,7 +46,7 @@ struct GlobalAvgPool2dNode final : NodeOf<T, D> {
 };
 
 // (N, H, W, C) -> (N, C). Errors: another rank, an image without pixels.
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> global_avg_pool2d(const Variable<T, D>& x) {
     const OperationScope operation("global_avg_pool2d");
     GRADUS_CHECK(x.shape().rank() == 4, "global_avg_pool2d: x must be (N, H, W, C), got ", x.shape());

@@ -91,7 +91,7 @@ struct MaxPool2dNode final : NodeOf<T, D> {
 
 // (N, H, W, C) -> (N, P, Q, C). Errors: another rank, windows that do not fit, a kernel above 16. Source: PyTorch's
 // max_pool2d without dilation.
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> max_pool2d(const Variable<T, D>& x, const MaxPool2dOptions& options = {}) {
     const OperationScope operation("max_pool2d");
     const auto [kernel, stride, padding, ceil_mode] = options;

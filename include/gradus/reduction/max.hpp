@@ -53,7 +53,7 @@ struct MaxNode final : NodeOf<T, D> {
     }
 };
 
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> max(const Variable<T, D>& x, const std::vector<int>& dimensions = {},
                    const ReductionOptions& options = {}) {
     const OperationScope operation("max");
@@ -73,7 +73,7 @@ Variable<T, D> max(const Variable<T, D>& x, const std::vector<int>& dimensions =
 }
 
 // The index of the largest element along one dimension, which disappears. Has no derivative.
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Tensor<std::int64_t, D> argmax(const Tensor<T, D>& x, int dimension = -1) {
     const Shape kept = reduced_shape("argmax", x.shape(), {dimension}, true);
     GRADUS_CHECK(x.numel() > 0 || kept.numel() == 0, "argmax: x has no elements, its shape is ", x.shape());

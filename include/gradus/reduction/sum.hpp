@@ -67,7 +67,7 @@ struct SumNode final : NodeOf<T, D> {
 };
 
 // y = factor * sum, under a name of its own for messages.
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> scaled_sum(const Variable<T, D>& x, Sum<T> factor, const std::vector<int>& dimensions = {},
                           const ReductionOptions& options = {}, const char* name = "scaled_sum") {
     const OperationScope operation(name);
@@ -79,12 +79,12 @@ Variable<T, D> scaled_sum(const Variable<T, D>& x, Sum<T> factor, const std::vec
     node->x = node->input(x);
     return Variable<T, D>(y, node);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> sum(const Variable<T, D>& x, const std::vector<int>& dimensions = {},
                    const ReductionOptions& options = {}) {
     return scaled_sum(x, 1, dimensions, options, "sum");
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> mean(const Variable<T, D>& x, const std::vector<int>& dimensions = {},
                     const ReductionOptions& options = {}) {
     const Shape kept = reduced_shape("mean", x.shape(), dimensions, true);

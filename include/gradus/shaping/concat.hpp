@@ -32,7 +32,7 @@ struct ConcatNode final : NodeOf<T, D> {
 };
 
 // All extents but that of the dimension must agree.
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> concat(const std::vector<Variable<T, D>>& xs, int dimension) {
     const OperationScope operation("concat");
     GRADUS_CHECK(!xs.empty(), "concat: of no tensors");
@@ -60,7 +60,7 @@ Variable<T, D> concat(const std::vector<Variable<T, D>>& xs, int dimension) {
     }
     return Variable<T, D>(y, node);
 }
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> concat(std::initializer_list<Variable<T, D>> xs, int dimension) {
     return concat(std::vector<Variable<T, D>>(xs), dimension);
 }

@@ -30,7 +30,7 @@ struct PadNode final : NodeOf<T, D> {
     }
 };
 
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> pad(const Variable<T, D>& x, int dimension, const PadOptions& options) {
     const OperationScope operation("pad");
     GRADUS_CHECK(options.before >= 0 && options.after >= 0, "pad: needs at least 0 zeros before and after, got ",

@@ -57,7 +57,7 @@ struct PermuteNode final : NodeOf<T, D> {
 };
 
 // `order` names every dimension once.
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> permute(const Variable<T, D>& x, const std::vector<int>& order) {
     const OperationScope operation("permute");
     const int rank = x.shape().rank();
@@ -79,12 +79,12 @@ Variable<T, D> permute(const Variable<T, D>& x, const std::vector<int>& order) {
     return Variable<T, D>(y, node);
 }
 
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> transpose(const Variable<T, D>& x) {
     return permute(x, {1, 0});
 }
 
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> flatten(const Variable<T, D>& x) {
     GRADUS_CHECK(x.shape().rank() >= 1, "flatten: x has no first dimension, its shape is ", x.shape());
     const Index N = x.shape()[0];

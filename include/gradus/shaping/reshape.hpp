@@ -22,7 +22,7 @@ struct ReshapeNode final : NodeOf<T, D> {
     }
 };
 
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> reshape(const Variable<T, D>& x, const Shape& shape) {
     const OperationScope operation("reshape");
     const Tensor<T, D> y = x.value().reshape(shape);

@@ -36,7 +36,7 @@ struct SliceNode final : NodeOf<T, D> {
     }
 };
 
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> slice(const Variable<T, D>& x, int dimension, const SliceOptions& options = {}) {
     const OperationScope operation("slice");
     Rows rows = Rows::along("slice", x.shape(), dimension);

@@ -201,7 +201,7 @@ CrossEntropyData<T, D> cross_entropy_data(const char* operation, const Variable<
 }
 
 // The loss of logits (N, K) against labels (N). Errors: shapes that do not fit, a label that is no class.
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<Sum<T>, D> cross_entropy(const Variable<T, D>& logits, const Tensor<std::int64_t, D>& labels,
                                   const CrossEntropyOptions& options = {}) {
     const OperationScope operation("cross_entropy");
@@ -215,7 +215,7 @@ Variable<Sum<T>, D> cross_entropy(const Variable<T, D>& logits, const Tensor<std
 
 // The loss of logits (N, K) against soft targets q (N, K), of which no gradient is taken. There is no smoothing here:
 // mix it into q. Errors: shapes that do not fit, label_smoothing.
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<Sum<T>, D> soft_cross_entropy(const Variable<T, D>& logits, const Tensor<Sum<T>, D>& targets,
                                        const CrossEntropyOptions& options = {}) {
     const OperationScope operation("soft_cross_entropy");

@@ -93,7 +93,7 @@ struct LogSoftmaxNode final : NodeOf<T, D> {
 };
 
 // Of (M, ..., K), over K. Errors: fewer than 2 dimensions, K = 0.
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> softmax(const Variable<T, D>& x) {
     const OperationScope operation("softmax");
     GRADUS_CHECK(x.shape().rank() >= 2 && x.shape()[-1] > 0, "softmax: x must be (M, ..., K) with K > 0, got ",
@@ -108,7 +108,7 @@ Variable<T, D> softmax(const Variable<T, D>& x) {
 }
 
 // The logarithm of softmax(x), with the same shapes and errors.
-template <FloatingElement T, class D>
+template <FloatingElement T, Device D>
 Variable<T, D> log_softmax(const Variable<T, D>& x) {
     const OperationScope operation("log_softmax");
     GRADUS_CHECK(x.shape().rank() >= 2 && x.shape()[-1] > 0, "log_softmax: x must be (M, ..., K) with K > 0, got ",

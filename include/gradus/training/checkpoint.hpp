@@ -37,7 +37,7 @@ struct Checkpoint {
     Settings settings;
 };
 
-template <class P, class D>
+template <FloatingElement P, Device D>
 std::vector<Tensor<P, Cpu>> host_velocities(Sgd<P, D>& sgd) {
     std::vector<Tensor<P, Cpu>> copies;
     for (const Tensor<P, D>& velocity : sgd.velocities())
@@ -45,7 +45,7 @@ std::vector<Tensor<P, Cpu>> host_velocities(Sgd<P, D>& sgd) {
     return copies;
 }
 // Gives them back to an optimiser of the same parameters.
-template <class P, class D>
+template <FloatingElement P, Device D>
 void load_velocities(Sgd<P, D>& sgd, const std::vector<Tensor<P, Cpu>>& copies) {
     GRADUS_CHECK(copies.size() == sgd.velocities().size(), "load_velocities: ", copies.size(), " velocities for ",
                  sgd.velocities().size(), " parameters");

@@ -46,7 +46,7 @@ void sgd_step(Reference, Vector<P> w, Vector<const P> g, SgdRule<P> rule) {
 }
 
 // Parameters that are treated alike. Each of the group's rates is the step's rate times lr_scale.
-template <class P, class D = Cpu>
+template <FloatingElement P, Device D = Cpu>
 struct ParameterGroup {
     std::vector<Variable<P, D>> parameters;
     double weight_decay = 0;
@@ -55,7 +55,7 @@ struct ParameterGroup {
 
 // Decays the weights (rank 2 and more) only, not the biases and not gamma and beta of normalisations: Jia et al. 2018,
 // arXiv 1807.11205; He T. et al. 2018, "Bag of Tricks", arXiv 1812.01187, section 3.1.
-template <class P, class D>
+template <FloatingElement P, Device D>
 std::vector<ParameterGroup<P, D>> no_bias_decay(const std::vector<Variable<P, D>>& parameters, double weight_decay) {
     ParameterGroup<P, D> decayed{{}, weight_decay}, plain{{}, 0};
     for (const Variable<P, D>& parameter : parameters)
@@ -73,7 +73,7 @@ struct SgdConfig {
 //     sgd.zero_grad();  loss.backward();  sgd.step(schedule(i));
 // The parameters are Variables that share storage with the model's: write into a model's tensors (copy_from), never
 // replace them. A parameter without a gradient is left as it is. Errors: nesterov without momentum, or with dampening.
-template <class P, class D = Cpu>
+template <FloatingElement P, Device D = Cpu>
 class Sgd {
 public:
     Sgd(std::vector<ParameterGroup<P, D>> groups, const SgdConfig& config)
