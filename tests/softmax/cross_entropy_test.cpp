@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "gradus/autograd/gradcheck.hpp"
+#include "gradus/elementwise/binary.hpp"
 #include "gradus/softmax/cross_entropy_cpu.hpp"
 
 using namespace gradus;
@@ -146,6 +147,48 @@ TEST_CASE_TEMPLATE("rows that do not count have no gradient, a batch of them has
     for (const double dz : unseen.grad().to_vector()) CHECK(dz == 0);
     const Variable<double, D> empty(Tensor<double, D>(Shape{0, 3}));
     CHECK(cross_entropy(empty, Tensor<std::int64_t, D>(Shape{0})).item() == 0);
+}
+
+// As in PyTorch 2.15, where the gradient of such a row is 0 times its softmax.
+template <class T, class D>
+void check_ignored_row(const std::vector<double>& row, bool has_softmax) {
+    const Index K = static_cast<Index>(row.size());
+    std::vector<T> values(row.size(), T(1));
+    for (const double z : row) values.push_back(static_cast<T>(z));
+    const Variable<T, D> z(Tensor<T, D>::from({2, K}, values), true);
+    const Tensor<std::int64_t, D> labels = Tensor<std::int64_t, D>::from({2}, {0, -100});
+    const Variable<Sum<T>, D> loss = cross_entropy(z, labels, {.label_smoothing = 0.1});
+    CHECK(loss.item() == doctest::Approx(std::log(static_cast<double>(K))));
+    add(loss, cross_entropy(z, labels, {.reduction = Reduction::sum})).backward();  // writes, and adds
+    const std::vector<T> dz = z.grad().to_vector();
+    for (std::size_t k = 0; k < row.size(); ++k) {
+        CHECK(std::isfinite(static_cast<float>(dz[k])));
+        const float ignored = static_cast<float>(dz[row.size() + k]);
+        if (has_softmax)
+            CHECK(ignored == 0);
+        else
+            CHECK(std::isnan(ignored));
+    }
+}
+
+TEST_CASE_TEMPLATE("a row that does not count and has no softmax has the gradient NaN", D, Reference, Cpu) {
+    const double infinity = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
+    for (const std::size_t K : {3u, 40u}) {  // with and without whole vectors
+        const auto check_all_types = [K](double first, double others, bool has_softmax) {
+            std::vector<double> row(K, others);
+            row[0] = first;
+            check_ignored_row<float, D>(row, has_softmax);
+            check_ignored_row<double, D>(row, has_softmax);
+            check_ignored_row<Half, D>(row, has_softmax);
+            check_ignored_row<BFloat16, D>(row, has_softmax);
+        };
+        check_all_types(nan, 1, false);
+        check_all_types(1, nan, false);
+        check_all_types(infinity, 1, false);
+        check_all_types(-infinity, -infinity, false);
+        check_all_types(-infinity, 1, true);
+        check_all_types(5, 1, true);
+    }
 }
 
 // Cpu in float against Reference in double, at sizes with and without whole vectors. loss and dz have K + 4 roundings

@@ -14,7 +14,7 @@ inline void write_targets(const CrossEntropyTargets<float>& t, Index n, Index K,
         std::copy_n(t.soft.data() + n * K, K, row);
     } else {
         std::fill_n(row, K, t.off);
-        row[t.labels(n)] = t.on;
+        if (t.counts(n)) row[t.labels(n)] = t.on;
     }
     for (Index k = 0; k < t.weights.size(); ++k) row[k] *= t.weights(k);
     std::fill(row + K, row + round_up(K, vec_floats), 0.0f);
@@ -49,15 +49,13 @@ inline void cross_entropy_backward(Cpu, Matrix<const float> z, const CrossEntrop
     parallel_rows(N, K, [&](Index n) {
         const float* row = z.data() + n * K;
         float* to = dz.data() + n * K;
-        if (!t.counts(n)) {
-            if (mode == Write::overwrite) std::fill_n(to, K, 0.0f);
-            return;
-        }
         const HostBuffer<float> target(round_up(K, vec_floats));
         write_targets(t, n, K, target.data());
         Vec mass{};
         for (Index k = 0; k < K; k += vec_floats) mass += load(target.data() + k);
-        const float d = scale(0) * dloss(dloss.size() == 1 ? 0 : n), share = add_lanes(mass) / s(n);
+        // A row that does not count is computed too: its zeros become NaN where its logits have no softmax.
+        const float d = t.counts(n) ? scale(0) * dloss(dloss.size() == 1 ? 0 : n) : 0.0f;
+        const float share = add_lanes(mass) / s(n);
         for (Index k = 0; k < K; k += vec_floats) {
             const Index lanes = std::min<Index>(vec_floats, K - k);
             Vec value = d * (Math::exp(row_vector(row, k, K, 0) - m(n)) * share - load(target.data() + k));  // (1)
