@@ -1,8 +1,9 @@
 // benchmarks/first_losses.cpp   The first losses of a training run, for comparison with PyTorch, step by step.
-//     ./first_losses --out DIR [--data CIFAR10] [--steps 20]
+//     ./first_losses --out DIR [--data CIFAR10] [--steps 20] [--seed 1]
 // Makes ResNet-20 and its batches from a seed, writes DIR/init.safetensors (weights, as PyTorch names and orders them)
 // and DIR/batches.safetensors ("images" (N, H, W, C), "labels"), trains on them in double and in float, and prints a
 // line for each step: step, loss in double, loss in float. benchmarks/first_losses_peer.py does the same in PyTorch.
+// With --steps 0 it only writes the weights: those that examples/train.cpp starts from with the same seed.
 // The recipe: SGD, rate 0.01, Nesterov momentum 0.9, weight decay 5e-4 on weights of rank 2 and more, batch 128.
 #include <cstdio>
 
@@ -22,7 +23,7 @@ namespace {
 constexpr Index batch_size = 128;
 
 // `steps` batches of CIFAR-10 in the loader's order, or random images where no folder is given.
-Batch<float> make_batches(const std::string& folder, Index steps) {
+Batch<float> make_batches(const std::string& folder, Index steps, std::uint64_t seed) {
     const Index count = steps * batch_size;
     if (folder.empty()) {
         Generator generator{7, 0, 0};
@@ -34,7 +35,7 @@ Batch<float> make_batches(const std::string& folder, Index steps) {
     const Dataset train = load_dataset(folder).value().train;
     const Loader<float> loader(train, {.batch_size = count,
                                        .shuffle = true,
-                                       .seed = 1,
+                                       .seed = seed,
                                        .augmentation = {.flip = true, .crop_padding = 4},
                                        .normalisation = channel_statistics(train)});
     return *loader.epoch(0).next();
@@ -72,22 +73,25 @@ std::vector<double> losses(const std::vector<NamedTensor<float>>& init, const Ba
 
 int main(int argc, char** argv) {
     std::string data, out;
-    Index steps = 20;
+    Index steps = 20, seed = 1;
     CommandLine line("first_losses", "the first losses of ResNet-20, and the files to repeat them with.");
     line.string("data", data, "DIR", "CIFAR-10; random images without it");
     line.string("out", out, "DIR", "folder for init.safetensors and batches.safetensors");
-    line.integer("steps", steps, {1, 390}, "how many");
+    line.integer("steps", steps, {0, 390}, "how many; 0 writes init.safetensors alone");
+    line.integer("seed", seed, {0, 1000000000}, "of the weights, and of the order and augmentation of CIFAR-10");
     const CommandLine::Outcome outcome = line.parse(argc, argv);
     if (outcome.stop) return outcome.print();
     if (out.empty()) return std::fprintf(stderr, "first_losses: --out is missing\n"), 2;
 
-    manual_seed(1);
+    manual_seed(static_cast<std::uint64_t>(seed));
     CifarResNet<float> model;
     const std::vector<NamedTensor<float>> init = state_dict(model);
-    const Batch<float> batches = make_batches(data, steps);
     std::vector<FileTensor> weights;
     for (const NamedTensor<float>& entry : init) weights.push_back(file_tensor(entry.name, entry.tensor));
     write_safetensors(out + "/init.safetensors", std::move(weights)).value();
+    if (steps == 0) return 0;
+
+    const Batch<float> batches = make_batches(data, steps, static_cast<std::uint64_t>(seed));
     write_safetensors(out + "/batches.safetensors",
                       {file_tensor("images", batches.images), file_tensor("labels", batches.labels)})
         .value();
