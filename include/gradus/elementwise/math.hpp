@@ -105,10 +105,7 @@ struct Math {
         const Vec w = 1 + x;
         return select(w == 1, x, log(w) * x / (w - 1));
     }
-    static GRADUS_INLINE Vec sqrt(Vec x) {
-        for (int lane = 0; lane < vec_floats; ++lane) x[lane] = std::sqrt(x[lane]);
-        return x;
-    }
+    static GRADUS_INLINE Vec sqrt(Vec x) { return gradus::sqrt(x); }
     // Near 0 by its series; elsewhere (1 - e)/(1 + e) with e = e^-2|x|.
     static GRADUS_INLINE Vec tanh(Vec x) {
         const Vec magnitude = select(x < 0, -x, x), z = x * x;

@@ -2,6 +2,11 @@
 
 #include <doctest/doctest.h>
 
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
 using namespace gradus;
 
 TEST_CASE("store_some and load_some touch exactly the lanes that they are told to") {
@@ -28,4 +33,28 @@ TEST_CASE("broadcast fills all lanes, and round_up and ceil_div round upwards") 
     CHECK(round_up(17, 16) == 32);
     CHECK(ceil_div(17, 16) == 2);
     CHECK(ceil_div(16, 16) == 1);
+}
+
+// Every 65,537th float, of both signs: zeros, subnormal numbers, infinities and NaN among them.
+TEST_CASE("sqrt gives the bits of std::sqrt in every lane") {
+    int wrong = 0;
+    for (std::uint64_t first = 0; first < std::uint64_t{1} << 32; first += std::uint64_t{65537} * vec_floats) {
+        float x[vec_floats], root[vec_floats];
+        for (int i = 0; i < vec_floats; ++i)
+            x[i] = std::bit_cast<float>(
+                static_cast<std::uint32_t>(first + std::uint64_t{65537} * static_cast<std::uint64_t>(i)));
+        store(root, sqrt(load(x)));
+        for (int i = 0; i < vec_floats; ++i) {
+            const float expected = std::sqrt(x[i]);
+            const bool is_nan = std::isnan(expected) && std::isnan(root[i]);
+            if (!is_nan && std::bit_cast<std::uint32_t>(root[i]) != std::bit_cast<std::uint32_t>(expected)) ++wrong;
+        }
+    }
+    CHECK(wrong == 0);
+    float ends[vec_floats];
+    store(ends, sqrt(Vec{-0.0f, std::numeric_limits<float>::infinity(), -1.0f, 0x1p-149f}));
+    CHECK(std::signbit(ends[0]));
+    CHECK(std::isinf(ends[1]));
+    CHECK(std::isnan(ends[2]));
+    CHECK(ends[3] == std::sqrt(0x1p-149f));
 }

@@ -1,13 +1,21 @@
 // machine/cpu/vector.hpp   Vec: as many floats as one register of this machine holds, in the compiler's own vector
 //                          type.
 //     Vec y = a * load(x) + b;   store(p, y);              + - * / and comparisons work lane by lane
-// g++ and clang turn these into SSE, AVX, AVX-512 or NEON at -O2, without a library and without intrinsics. Vectors
-// never cross a function that is not inlined: how they are passed would depend on the instruction set.
+// g++ and clang turn these into SSE, AVX, AVX-512 or NEON at -O2, without a library; the square root alone needs an
+// intrinsic. Vectors never cross a function that is not inlined: how they are passed would depend on the instruction
+// set.
 #pragma once
 
+#include <cmath>
 #include <cstring>
 
 #include "gradus/core/shape.hpp"
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
 
 #define GRADUS_INLINE inline __attribute__((always_inline))
 // For a long body of a loop that addresses memory at many strides: inside of the loop g++ would keep a pointer for each
@@ -38,6 +46,22 @@ typedef float UnalignedVec __attribute__((vector_size(vec_floats * sizeof(float)
 GRADUS_INLINE Vec load(const float* p) { return *reinterpret_cast<const UnalignedVec*>(p); }
 GRADUS_INLINE void store(float* p, Vec v) { *reinterpret_cast<UnalignedVec*>(p) = v; }
 GRADUS_INLINE Vec broadcast(float value) { return value - Vec{}; }
+
+// Correctly rounded, NaN of a negative number. Of a loop over std::sqrt, which has to set errno, the compilers make calls.
+GRADUS_INLINE Vec sqrt(Vec x) {
+#if defined(__AVX512F__)
+    return _mm512_maskz_sqrt_ps(0xffff, x);  // all lanes. Of _mm512_sqrt_ps g++ 12 warns: uninitialized
+#elif defined(__AVX__)
+    return _mm256_sqrt_ps(x);
+#elif defined(__SSE2__)
+    return _mm_sqrt_ps(x);
+#elif defined(__aarch64__)
+    return vsqrtq_f32(x);
+#else
+    for (int lane = 0; lane < vec_floats; ++lane) x[lane] = std::sqrt(x[lane]);
+    return x;
+#endif
+}
 
 // The first `count` lanes, 1 to vec_floats. Memory behind them is not touched: it may be another thread's.
 GRADUS_INLINE void store_some(float* p, Vec v, Index count) {
