@@ -2,7 +2,8 @@
 // all three gradients. conv2d_cpu.hpp sends a shape to one of the twins, and the cases below reach them all:
 //     conv2d_direct_cpu.hpp, conv2d_weights_cpu.hpp, conv2d_window_cpu.hpp     strides, dilation, groups, few channels
 //     conv2d_winograd_cpu.hpp, conv2d_winograd_weights_cpu.hpp                 3x3 of stride 1
-//     depthwise_cpu.hpp                                                        groups = channels
+//     conv2d_groups_cpu.hpp                                                    groups of a few channels
+//     depthwise_cpu.hpp, depthwise_cells_cpu.hpp, depthwise_weights_cpu.hpp    groups = channels
 //     conv2d_im2col_cpu.hpp                                                    double
 // Tolerance: c * eps * (largest sum |a||b|). A sum of k products in float is off by at most k * eps/2 * sum |a||b|,
 // and by about sqrt(k) * eps/2 of it where roundings are independent; c = 8 serves the direct kernels. Winograd's
@@ -135,6 +136,8 @@ const std::vector<Case>& odd_cases() {
         {2, 9, 9, 12, 18, 3, 3, {1, 1, 1, 3}},    // groups
         {2, 10, 9, 8, 12, 3, 3, {2, 1, 2, 4}},    // groups, stride, dilation
         {2, 6, 6, 6, 12, 1, 1, {1, 0, 1, 2}},     // grouped 1x1
+        {2, 9, 9, 24, 48, 3, 3, {1, 1, 1, 12}},   // groups of 2 to 4 channels, four in a vector
+        {2, 7, 19, 40, 40, 3, 3, {1, 1, 1, 40}},  // depthwise, pixels of 40 channels two at a time
         {2, 7, 7, 24, 24, 3, 3, {1, 1, 1, 24}},   // depthwise
         {2, 9, 11, 19, 19, 3, 3, {2, 1, 1, 19}},  // depthwise, stride 2
         {1, 9, 9, 5, 5, 5, 5, {1, 2, 1, 5}},      // depthwise 5x5
@@ -190,6 +193,7 @@ TEST_CASE("conv2d: the same bits with any number of threads") {
         {3, 7, 7, 256, 192, 3, 3, {2, 1}},         // direct, a large weight
         {5, 30, 30, 3, 16, 3, 3, {1, 1}},          // few channels
         {9, 14, 14, 24, 24, 3, 3, {1, 1, 1, 24}},  // depthwise
+        {9, 14, 14, 32, 32, 3, 3, {1, 1, 1, 8}},   // narrow groups
         {9, 8, 8, 64, 48, 1, 1, {1, 0}},           // a matrix product
     };
     for (const Case& c : cases) {

@@ -1,5 +1,5 @@
 // convolution/conv2d_cpu.hpp   The fast twins of conv2d.hpp, and which algorithm serves which shape.
-//     float          depthwise: G = C = O                    depthwise_cpu.hpp
+//     float          depthwise: G = C = O                    depthwise_cpu.hpp, depthwise_weights_cpu.hpp
 //                    3x3 of stride 1, enough channels        conv2d_winograd_cpu.hpp, conv2d_winograd_weights_cpu.hpp
 //                    1x1 of stride 1: a matrix product       machine/cpu/gemm.hpp
 //                    narrow groups                           conv2d_groups_cpu.hpp, then as above or below
@@ -16,6 +16,7 @@
 #include "gradus/convolution/conv2d_winograd_cpu.hpp"
 #include "gradus/convolution/conv2d_winograd_weights_cpu.hpp"
 #include "gradus/convolution/depthwise_cpu.hpp"
+#include "gradus/convolution/depthwise_weights_cpu.hpp"
 
 namespace gradus::inline GRADUS_ABI {
 
