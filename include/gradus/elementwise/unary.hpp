@@ -36,12 +36,12 @@ struct Relu {  // max(x, 0)
 };
 
 struct LeakyRelu {  // x above 0, slope * x below
-    float slope = 0.01f;
+    double slope = 0.01;
     static constexpr const char* name = "leaky_relu";
     static constexpr From derivative_from = From::x;
     template <class S>
     GRADUS_HOST_DEVICE S value(S x) const {
-        return Math::select(x > 0, x, slope * x);
+        return Math::select(x > 0, x, Math::constant<S>(slope) * x);
     }
     template <class S>
     GRADUS_HOST_DEVICE S derivative(S x) const {
@@ -291,7 +291,7 @@ Variable<T, D> gelu(const Variable<T, D>& x) {
     return unary(Gelu{}, x);
 }
 template <FloatingElement T, Device D>
-Variable<T, D> leaky_relu(const Variable<T, D>& x, float slope = 0.01f) {
+Variable<T, D> leaky_relu(const Variable<T, D>& x, double slope = 0.01) {
     return unary(LeakyRelu{slope}, x);
 }
 
