@@ -1,6 +1,6 @@
-// Whole models against PyTorch: a bottleneck block, three training steps of ResNet-20 and its evaluation after them, and
-// a state dict that PyTorch has saved. models.safetensors and state_dict.safetensors are from make_golden.py; weights
-// and inputs follow from their names (fill_rule.hpp).
+// Whole models against PyTorch: a bottleneck block, three training steps of ResNet-20 and its evaluation after them,
+// and a state dict that PyTorch has saved. models.safetensors and state_dict.safetensors are from make_golden.py;
+// weights and inputs follow from their names (fill_rule.hpp).
 //
 // What is allowed is measured on PyTorch itself: the file has the largest relative error of its own float, over all
 // tensors (of the norm of the difference, in units of the norm). Gradus in float may have 4 times that: Winograd's

@@ -1,7 +1,7 @@
 // The operations against PyTorch: results and gradients of operations.safetensors, which make_golden.py has written.
-// A row here has the name, the shapes and the options of a row there. Reference and Cpu in double, and Cpu in float, may
-// be off by what operations/operation.hpp counts: so many roundings, of eps/2 each, in units of the result's scale. For
-// double the bound is twice that, eps, because PyTorch's double has roundings too.
+// A row here has the name, the shapes and the options of a row there. Reference and Cpu in double, and Cpu in float,
+// may be off by what operations/operation.hpp counts: so many roundings, of eps each, in units of the result's scale.
+// A rounding is eps/2 at most, so in double that is enough for PyTorch's roundings too.
 #include <doctest/doctest.h>
 
 #include "golden/fill_rule.hpp"
@@ -230,8 +230,8 @@ void check_functions(const Checker& check) {
     check(row("exp"), [](const auto& in) { return exp(in.x[0]); });
     check(row("square"), [](const auto& in) { return square(in.x[0]); });
     check(row("abs"), [](const auto& in) { return abs(in.x[0]); });
-    // PyTorch takes these derivatives from y, s = y (1 - y) and 1 - y^2, and 1 + erf for gelu: where 1 - y or 1 + erf is
-    // small it is off by the rounding of 1, of up to 8 (1 + erf) for gelu.
+    // PyTorch computes the derivatives y (1 - y) and 1 - y^2, and gelu as x (1 + erf)/2. Where 1 - y or 1 + erf is small
+    // they are off by the roundings of numbers near 1, multiplied by |x| <= 8 for gelu.
     const double eps = operations::epsilon<double>();
     check(
         row("sigmoid"), [](const auto& in) { return sigmoid(in.x[0]); }, eps);

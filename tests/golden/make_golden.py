@@ -9,8 +9,8 @@ PyTorch 2.15.0, safetensors 0.8.0 and NumPy 2.4.6 on x86-64. The same versions o
 same bytes; others may differ in the last digits, and --check then says by how much.
 
 Nothing is random: every input is computed from its name by the rule of fill_rule.hpp, here and in the tests, so only
-results are stored. Shapes and values are in the order of Gradus: images (N, H, W, C), convolution weights (O, KH, KW, I).
-Gradients are those of f = sum dy*y with dy from the same rule.
+results are stored. Operations are in the order of Gradus: images (N, H, W, C), convolution weights (O, KH, KW, I);
+models in PyTorch's. Gradients are those of f = sum dy*y with dy from the same rule.
 """
 import pathlib
 import sys
@@ -144,7 +144,8 @@ def operations():
     row("batch_norm with a shortcut and a ReLU", lambda x, s, g, b: batch_norm(x, g, b, s, True), [x, x], affine)
     row("batch_norm_inference", inference, [x], affine)
     row("batch_norm_inference with a ReLU", lambda *in_: inference(*in_, relu=True), [x], affine)
-    row("batch_norm_inference with a shortcut and a ReLU", lambda x, s, g, b: inference(x, g, b, s, True), [x, x], affine)
+    row("batch_norm_inference with a shortcut and a ReLU", lambda x, s, g, b: inference(x, g, b, s, True), [x, x],
+        affine)
 
     def pool(name, function, distinct=False, **options):
         row(name, lambda x: function(x, **options), [(1, 5, 7, 2)], distinct=distinct)
