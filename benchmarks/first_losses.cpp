@@ -53,9 +53,7 @@ template <class T>
 std::vector<double> losses(const std::vector<NamedTensor<float>>& init, const Batch<float>& batches, Index steps) {
     CifarResNet<T> model;
     load_state_dict(model, converted<Sum<T>>(init));
-    std::vector<Variable<Sum<T>>> weights;
-    for (const Parameter<T, Cpu>& parameter : model.parameters()) weights.push_back(*parameter.variable);
-    Sgd<Sum<T>> sgd(no_bias_decay(weights, 5e-4), {.momentum = 0.9, .nesterov = true});
+    Sgd<Sum<T>> sgd(no_bias_decay(model.parameters(), 5e-4), {.momentum = 0.9, .nesterov = true});
     std::vector<double> all;
     for (Index step = 0; step < steps; ++step) {
         const Index begin = step * batch_size, end = begin + batch_size;

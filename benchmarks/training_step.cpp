@@ -25,12 +25,6 @@ Index peak_resident_bytes() {
     return static_cast<Index>(usage.ru_maxrss) * 1024;
 }
 
-std::vector<Variable<float>> weights(Module<float>& model) {
-    std::vector<Variable<float>> all;
-    for (const Parameter<float, Cpu>& parameter : model.parameters()) all.push_back(*parameter.variable);
-    return all;
-}
-
 struct Step {
     CifarResNet<float> model;
     Sgd<float> sgd;
@@ -38,7 +32,7 @@ struct Step {
     Tensor<std::int64_t> labels;
 
     explicit Step(Index batch)
-        : sgd(no_bias_decay(weights(model), 1e-4), {.momentum = 0.9}),
+        : sgd(no_bias_decay(model.parameters(), 1e-4), {.momentum = 0.9}),
           images(Tensor<float>::randn({batch, 32, 32, 3})),
           labels(Tensor<std::int64_t>({batch})) {
         std::int64_t* label = labels.mutable_data();

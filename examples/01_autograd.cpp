@@ -65,7 +65,7 @@ Variable<double> rosenbrock(const Variable<double>& x, const Variable<double>& y
 
 bool descent() {
     Variable<double> x = unknown(-1.2), y = unknown(1);  // Rosenbrock's own starting point
-    Sgd<double> sgd({{{x, y}}}, {.momentum = 0.9});
+    Sgd<double> sgd({x, y}, {.momentum = 0.9});
     std::printf("Rosenbrock's function, gradient descent with momentum\n    step         x         y          f\n");
     for (int step = 0; step <= 10000; ++step) {
         sgd.zero_grad();  // gradients add up: see 2

@@ -40,9 +40,7 @@ int main() {
     const Loader<float> test(digits.test, {.batch_size = 256, .normalisation = statistics});
 
     Net net;
-    std::vector<Variable<float>> weights;
-    for (const Parameter<float, Cpu>& parameter : net.parameters()) weights.push_back(*parameter.variable);
-    Sgd<float> sgd({{weights}}, {.momentum = 0.9});
+    Sgd<float> sgd(net.parameters(), {.momentum = 0.9});
 
     for (Index epoch = 0; epoch < 10; ++epoch) {
         RunningAverage loss;

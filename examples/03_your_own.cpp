@@ -152,9 +152,7 @@ int main() {
 
     Net net;
     std::printf("\n%s\n", summary_table(summary_rows(net, {1, 16, 16, 1})).c_str());
-    std::vector<Variable<float>> weights;
-    for (const Parameter<float, Cpu>& parameter : net.parameters()) weights.push_back(*parameter.variable);
-    Sgd<float> sgd(no_bias_decay(weights, 1e-4), {.momentum = 0.9, .nesterov = true});
+    Sgd<float> sgd(no_bias_decay(net.parameters(), 1e-4), {.momentum = 0.9, .nesterov = true});
 
     const Index epochs = 12;
     const Schedule schedule = triangle(0.2, epochs * train.batches());

@@ -40,7 +40,10 @@ Options digits_recipe() {
 }
 
 CommandLine command_line(Options& o) {
-    CommandLine line("train", "trains a residual network on images, by default on the digits in examples/data.");
+    CommandLine line("train",
+                     "trains a residual network on images: the digits in examples/data, or those of --data.\n"
+                     "The defaults below are those of the digits; with --data they are resnet20, 30 epochs, batch 128, "
+                     "lr 0.1.");
     line.string("data", o.data, "DIR", "folder of CIFAR-10, CIFAR-100 (binary version), MNIST or Fashion-MNIST");
     line.choice("model", o.model, {"resnet8", "resnet20", "resnet32", "resnet44", "resnet56", "resnet110"}, "network");
     line.choice("device", o.device, {"cpu", "reference"}, "fast kernels, or the specification");
@@ -48,11 +51,11 @@ CommandLine command_line(Options& o) {
     line.integer("batch", o.batch, {2, 65536}, "images in a step");
     line.real("lr", o.lr, {0, 1000}, "learning rate after the warm-up");
     line.choice("schedule", o.schedule, {"constant", "step", "multistep", "cosine"}, "how the rate falls");
-    line.integer("warmup", o.warmup, {0, 100000}, "epochs in which the rate rises to --lr");
+    line.integer("warmup", o.warmup, {0, 100000}, "epochs in which the rate rises to --lr, at most all but one");
     line.real("label-smoothing", o.label_smoothing, {0, 0.99}, "share of the target spread over all classes");
     line.integer("seed", o.seed, {0, 1000000000}, "of the weights, the order and the augmentation");
     line.integer("threads", o.threads, {1, 1024}, "the result does not depend on them");
-    line.flag("resume", o.resume, "go on from the checkpoint in --out");
+    line.flag("resume", o.resume, "finish the run whose checkpoint is in --out, with the same settings");
     line.string("out", o.out, "DIR", "folder for the checkpoint, metrics.csv and report.html");
     return line;
 }
@@ -84,10 +87,13 @@ Schedule make_schedule(const Options& o, Index steps_per_epoch) {
     return warmup == 0 ? decay : Then{GradualWarmup{.lr = o.lr, .steps = warmup}, warmup, decay};
 }
 
-// The digits lie beside this file; so the program finds them from any folder, as long as the sources are there.
-std::string digits_folder() {
-    const std::filesystem::path beside = std::filesystem::path(__FILE__).parent_path() / "data";
-    return std::filesystem::exists("examples/data/digits.bin") ? "examples/data" : beside.string();
+// The digits, as seen from here, from where the program is, or beside this source file.
+std::string digits_folder(const std::filesystem::path& program) {
+    const std::string here = "examples/data";
+    for (const std::filesystem::path& folder : {std::filesystem::path(here), program.parent_path() / here,
+                                                std::filesystem::path(__FILE__).parent_path() / "data"})
+        if (std::filesystem::exists(folder / "digits.bin")) return folder.string();
+    return here;
 }
 
 ReportData make_report(const Dataset& test, const Evaluation& evaluation, const std::vector<EpochMetrics>& history,
@@ -120,13 +126,8 @@ struct Training {
     std::vector<EpochMetrics> history;
 
     Training(const CifarResNetConfig& config, double weight_decay)
-        : model(config), sgd(no_bias_decay(weights(model), weight_decay), {.momentum = 0.9, .nesterov = true}) {}
+        : model(config), sgd(no_bias_decay(model.parameters(), weight_decay), {.momentum = 0.9, .nesterov = true}) {}
 
-    static std::vector<Variable<float, D>> weights(Module<float, D>& model) {
-        std::vector<Variable<float, D>> all;
-        for (const Parameter<float, D>& parameter : model.parameters()) all.push_back(*parameter.variable);
-        return all;
-    }
     Status save(const std::string& path, const Settings& settings) {
         return write_checkpoint(path, Checkpoint<float>{state_dict(model),
                                                         host_velocities(sgd),
@@ -202,6 +203,9 @@ int train(const Options& o, const DataPair& data) {
     if (o.resume)
         if (const Status restored = training.restore(checkpoint, settings); !restored.ok())
             return complain("cannot resume: " + restored.error());
+    if (!o.resume && std::filesystem::exists(checkpoint))
+        std::fprintf(stderr, "note: this run will replace %s; --resume would have gone on from it\n",
+                     checkpoint.c_str());
 
     const bool photographs = images[3] == 3;  // flipped, they are other photographs; digits stay as they are
     const Augmentation augmentation{.flip = photographs, .crop_padding = images[1] >= 28 ? 4 : 1};
@@ -238,7 +242,9 @@ int train(const Options& o, const DataPair& data) {
     }
 
     ReportData report = make_report(data.test, evaluation, training.history, settings);
-    const Tensor<float, Cpu> filters = training.model.parameters()[0].variable->value().template to<Cpu>();
+    const Tensor<float, Cpu> filters = training.model.parameters()[0].value().template to<Cpu>();
+    const Schedule schedule = make_schedule(o, train_loader.batches());
+    for (Index i = 0; i < training.step; ++i) report.lr.push_back(schedule(i));
     report.filters = filters.to_vector();
     report.filter_shape = filters.shape();
     double seconds = 0;
@@ -249,7 +255,7 @@ int train(const Options& o, const DataPair& data) {
         {"images/s", with_separators(std::llround(static_cast<double>(train_loader.images()) * epochs / seconds))},
         {"threads", text(thread_count())},
         {"instruction set", instruction_set()},
-        {"peak memory", text(memory_stats(D{}).peak_bytes >> 20, " MB")}};
+        {"peak memory of tensors", text(memory_stats(D{}).peak_bytes >> 20, " MB")}};
     const Status written = write_file_atomically(o.out + "/report.html", report_html(report));
     if (!written.ok()) return complain(written.error());
     std::printf("wrote %s, metrics.csv and report.html\n", checkpoint.c_str());
@@ -272,11 +278,13 @@ int main(int argc, char** argv) {
     if (const std::string warning = instruction_set_warning(); !warning.empty())
         std::fprintf(stderr, "%s\n", warning.c_str());
     if (const Status folder = prepare_folder(options.out); !folder.ok()) return complain(folder.error());
-    const Result<DataPair> data = load_dataset(options.data.empty() ? digits_folder() : options.data);
+    const Result<DataPair> data = load_dataset(options.data.empty() ? digits_folder(argv[0]) : options.data);
     if (!data.ok() && options.data.empty())
         return complain(data.error() + "; start train in Gradus' folder, or give it --data DIR");
     if (!data.ok()) return complain(data.error());
-    if (data.value().train.size() < 2) return complain("needs at least 2 training images");
+    if (data.value().train.size() < 2 || data.value().test.size() == 0)
+        return complain(text("needs 2 training images and a test image, ", options.data, " has ",
+                             data.value().train.size(), " and ", data.value().test.size()));
     set_threads(static_cast<int>(options.threads));
     try {
         return with_device(options.device, [&](auto device) { return train<decltype(device)>(options, data.value()); });

@@ -22,9 +22,11 @@ TEST_CASE("abi: with the same instructions, threads and exceptions do not change
     CHECK(aborting::trained_weights() == expected);
 }
 
-#if defined(GRADUS_TEST_AVX2)
-TEST_CASE("abi: AVX2 and baseline units agree") {
+#if defined(GRADUS_TEST_AVX)
+TEST_CASE("abi: AVX, AVX2 and baseline units agree") {
+    CHECK(std::string(avx::abi()) != baseline::abi());
     CHECK(std::string(avx2::abi()) != baseline::abi());
+    CHECK(std::string(avx2::abi()) != avx::abi());
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
         MESSAGE("this machine has no AVX2: only compiled and linked");
         return;

@@ -37,8 +37,7 @@ SmallTraining train_small_network() {
     using namespace gradus;
     manual_seed(1);
     SmallNetwork net;
-    std::vector<Variable<float>> parameters;
-    for (const Parameter<float, Cpu>& parameter : net.parameters()) parameters.push_back(*parameter.variable);
+    const std::vector<Variable<float>> parameters = net.parameters();
     Sgd<float> sgd(no_bias_decay(parameters, 1e-4), {.momentum = 0.9, .nesterov = true});
 
     const Variable<float> images(Tensor<float>::randn({6, 8, 8, 3}));

@@ -15,6 +15,10 @@ namespace aborting {  // -fno-exceptions -fno-rtti
 const char* abi();
 std::vector<float> trained_weights();
 }  // namespace aborting
+namespace avx {  // -mavx, on x86-64
+const char* abi();
+std::vector<float> trained_weights();
+}  // namespace avx
 namespace avx2 {  // -mavx2 -mfma, on x86-64
 const char* abi();
 std::vector<float> trained_weights();

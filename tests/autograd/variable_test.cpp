@@ -131,7 +131,9 @@ TEST_CASE("a second backward through the same graph is an error") {
     const char* message =
         "backward: this part of the graph has been freed by an earlier backward(); run the forward pass again";
     CHECK_THROWS_WITH_AS(z.backward(), message, Error);
-    CHECK_THROWS_WITH_AS((y + 1).backward(), message, Error);
+    const Variable<float> late = y + 1;
+    CHECK_THROWS_WITH_AS(late.backward(), message, Error);
+    CHECK_FALSE(late.grad().defined());  // the error left nothing behind
 }
 
 TEST_CASE("writing to a tensor that backward needs is an error") {
@@ -147,6 +149,15 @@ TEST_CASE("writing to a tensor that backward needs is an error") {
     x.zero_grad();
     z.backward();
     CHECK(x.grad().item() == 1);
+}
+
+TEST_CASE("an undefined Variable has no gradient and no backward") {
+    Variable<float> undefined;
+    CHECK(undefined.is_leaf());
+    CHECK_FALSE(undefined.requires_grad());
+    CHECK_THROWS_WITH_AS(undefined.backward(), "backward: of an undefined Variable", Error);
+    CHECK_THROWS_WITH_AS(undefined.grad(), "variable: the gradient of an undefined Variable", Error);
+    CHECK_THROWS_AS(undefined.zero_grad(), Error);
 }
 
 TEST_CASE("backward needs one number, or the gradient of all") {

@@ -17,7 +17,7 @@ TEST_CASE("residual: a bottleneck has the parameters of 1x1, 3x3, 1x1") {
 TEST_CASE("residual: with gamma 0 in the last batch norm a block is relu(x)") {
     manual_seed(4);
     BasicBlock<float> block(8, 8);
-    for (const Parameter<float, Cpu>& parameter : block.parameters())
+    for (const Parameter<float, Cpu>& parameter : block.named_parameters())
         if (parameter.name == "bn2.weight") constant_(*parameter.variable, 0);
     const Tensor<float> x = Tensor<float>::randn({2, 5, 7, 8});
     const std::vector<float> y = block(Variable<float>(x)).value().to_vector();

@@ -35,6 +35,11 @@ TEST_CASE("a shape is written as in Python") {
 TEST_CASE("errors name what is wrong") {
     CHECK_THROWS_WITH_AS((Shape{1, 2, 3, 4, 5, 6, 7}), "shape: at most 6 dimensions", Error);
     CHECK_THROWS_WITH_AS((Shape{-1}), "shape: an extent is negative: -1", Error);
+    const Index large = Index{1} << 32;
+    CHECK_THROWS_WITH_AS((Shape{large, large}.numel()), "shape: (4294967296, 4294967296) has more than 2^58 elements",
+                         Error);
+    CHECK_THROWS_AS((Shape{Index{1} << 62}.numel()), Error);
+    CHECK((Shape{Index{1} << 58}.numel()) == Shape::max_numel);
     const Shape shape{2, 3};
     CHECK_THROWS_WITH_AS(shape[2], "shape: dimension 2 of a shape of rank 2", Error);
     CHECK_THROWS_WITH_AS(shape[-3], "shape: dimension -3 of a shape of rank 2", Error);

@@ -69,6 +69,10 @@ TEST_CASE("copies between devices and element types") {
     target.copy_from(x);
     CHECK(target.to_vector() == x.to_vector());
     CHECK_THROWS_WITH_AS(target.copy_from(Tensor<float>({3})), "copy_from: (3,) into (2,)", Error);
+    Tensor<float> undefined;
+    CHECK_THROWS_WITH_AS(undefined.copy_from(undefined), "copy_from: of an undefined tensor", Error);
+    CHECK_THROWS_AS(undefined.to_vector(), Error);
+    CHECK_THROWS_WITH_AS(undefined.item(), doctest::Contains("undefined until backward()"), Error);
 }
 
 TEST_CASE("memory goes with the last handle") {

@@ -138,6 +138,10 @@ TEST_CASE("train says what is allowed") {
 TEST_CASE("train fails before it works where it has no data, nothing to resume or no place for the results") {
     const TemporaryDirectory place;
     place.write("file", std::string("in the way"));
+    std::filesystem::create_directory(place.file("no test images"));
+    for (int i = 1; i <= 5; ++i)
+        place.write(text("no test images/data_batch_", i, ".bin"), std::string(i <= 2 ? 3073 : 0, '\0'));
+    place.write("no test images/test_batch.bin", std::string());
     struct Mistake {
         std::vector<std::string> arguments;
         std::vector<std::string> answer;
@@ -150,6 +154,8 @@ TEST_CASE("train fails before it works where it has no data, nothing to resume o
         {{"--out", "/proc/gradus"}, {"/proc/gradus"}},
         {{"--out", place.file("new"), "--data", place.file("nowhere")}, {place.file("nowhere"), "no such directory"}},
         {{"--out", place.file("new"), "--data", place.file("new")}, {"there is no data set here"}},
+        {{"--out", place.file("new"), "--data", place.file("no test images")},
+         {"needs", "a test image", "has 2 and 0"}},
     };
     for (const Mistake& mistake : mistakes) {
         const Ended ended = train(place, mistake.arguments);

@@ -44,7 +44,7 @@ TEST_CASE("cifar_resnet: parameters and multiply-adds of every depth, both short
 TEST_CASE("cifar_resnet: parameter names are torchvision's") {
     CifarResNet<float> model({.shortcut = ShortcutKind::projection});
     std::vector<std::string> names;
-    for (const Parameter<float, Cpu>& parameter : model.parameters()) names.push_back(parameter.name);
+    for (const Parameter<float, Cpu>& parameter : model.named_parameters()) names.push_back(parameter.name);
     for (const char* name : {"conv1.weight", "bn1.bias", "layer1.0.conv1.weight", "layer3.2.bn2.weight",
                              "layer2.0.downsample.0.weight", "layer2.0.downsample.1.bias", "fc.weight", "fc.bias"})
         CHECK(std::find(names.begin(), names.end(), name) != names.end());

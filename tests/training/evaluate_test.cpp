@@ -63,3 +63,15 @@ TEST_CASE("model summary: a row for every layer, without a change to the model")
     CHECK(rows[0].macs == 4);
     CHECK(model.is_training());
 }
+
+TEST_CASE("evaluate: a model with other classes than the data set is refused, and is left in training mode") {
+    Brighter model;
+    Dataset data = five_images();
+    data.classes.push_back("middle");
+    const Loader<float> loader(data, {.batch_size = 2});
+    CHECK_THROWS_WITH_AS(evaluate(model, loader),
+                         "evaluate: the model returns (2, 2) for 2 images of a data set with 3 classes", Error);
+    CHECK(model.is_training());
+    CHECK_THROWS_AS(summary_rows(model, {1, 5}), Error);
+    CHECK(model.is_training());
+}

@@ -52,6 +52,13 @@ TEST_CASE("a schedule is any function of the step") {
     check_rates(Then{sawtooth, 3, ConstantRate{0.3}}, {.1, .2, .1, .3});
 }
 
+TEST_CASE("a schedule refuses a step before the first, and half a composition") {
+    CHECK_THROWS_AS(MultiStepDecay({.lr = 1, .milestones = {2}})(-1), Error);
+    CHECK_THROWS_AS(Then({ConstantRate{1}, 2, ConstantRate{2}})(-1), Error);
+    CHECK_THROWS_WITH_AS(Then({{}, 2, ConstantRate{2}})(0), "then: needs two schedules and a step from 0 on, got 0",
+                         Error);
+}
+
 TEST_CASE("linear scaling") {
     CHECK(linear_scaled_lr(0.1, 1024) == doctest::Approx(0.4));
     CHECK(linear_scaled_lr(0.1, 2048) == doctest::Approx(0.8));

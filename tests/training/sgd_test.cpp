@@ -110,12 +110,12 @@ TEST_CASE("SGD resumes from its velocities, bit for bit") {
     };
     Generator generator{1, 0, 0};
     const Variable<float> w(Tensor<float>::randn({40}, generator), true);
-    Sgd<float> sgd({{{w}}}, config);
+    Sgd<float> sgd({w}, config);
     take_steps(sgd, w, generator, 2);
 
     Generator resumed_generator = generator;
     const Variable<float> resumed_w(w.value().clone(), true);
-    Sgd<float> resumed({{{resumed_w}}}, config);
+    Sgd<float> resumed({resumed_w}, config);
     resumed.velocities()[0] = sgd.velocities()[0].clone();
     take_steps(sgd, w, generator, 2);
     take_steps(resumed, resumed_w, resumed_generator, 2);
@@ -125,7 +125,7 @@ TEST_CASE("SGD resumes from its velocities, bit for bit") {
 TEST_CASE("SGD counts a write, so that a graph which saved the old weights notices") {
     Variable<float> w(Tensor<float>::ones({3}), true);
     const Saved<float, Cpu> saved(w.value());
-    Sgd<float> sgd({{{w}}}, {});
+    Sgd<float> sgd({w}, {});
     sgd.step(0.1);
     CHECK(saved.get().to_vector() == std::vector<float>(3, 1));  // no gradient, no write
     w.mutable_grad() = Tensor<float>::ones({3});
@@ -147,9 +147,13 @@ TEST_CASE("no_bias_decay decays weights of rank 2 and more only") {
 
 TEST_CASE("SGD refuses what has no meaning") {
     const Variable<float> w(Tensor<float>::ones({1}), true);
-    CHECK_THROWS_AS(Sgd<float>({{{w}}}, {.nesterov = true}), Error);
-    CHECK_THROWS_AS(Sgd<float>({{{w}}}, {.momentum = 0.9, .dampening = 0.1, .nesterov = true}), Error);
-    CHECK_THROWS_AS(Sgd<float>({{{w}}}, {.momentum = -1}), Error);
-    Sgd<float> sgd({{{w}}}, {});
+    CHECK_THROWS_AS(Sgd<float>({w}, {.nesterov = true}), Error);
+    CHECK_THROWS_AS(Sgd<float>({w}, {.momentum = 0.9, .dampening = 0.1, .nesterov = true}), Error);
+    CHECK_THROWS_AS(Sgd<float>({w}, {.momentum = -1}), Error);
+    CHECK_THROWS_WITH_AS(Sgd<float>({w}, {.momentum = 1}), "sgd: momentum must be in [0, 1), got 1", Error);
+    CHECK_THROWS_AS(Sgd<float>({{{w}, -1e-4}}, {}), Error);
+    CHECK_THROWS_AS(Sgd<float>({{{w}, 0, -1}}, {}), Error);
+    CHECK_THROWS_WITH_AS(Sgd<float>({w, w}, {}), "sgd: a parameter of shape (1,) is listed twice", Error);
+    Sgd<float> sgd({w}, {});
     CHECK_THROWS_WITH_AS(sgd.step(-0.1), "sgd: the learning rate must be finite and not negative, got -0.1", Error);
 }

@@ -40,8 +40,7 @@ inline void check_input_gradients(const Node& node) {
         node.inputs()[i]->check_gradient(node.name(), text("the gradient of input ", i));
 }
 
-inline void walk_back(const std::shared_ptr<PlaceBase>& root) {
-    std::vector<std::shared_ptr<PlaceBase>> order = places_in_order(root);
+inline void walk_back(std::vector<std::shared_ptr<PlaceBase>> order) {
     while (!order.empty()) {
         const std::shared_ptr<PlaceBase> place = std::move(order.back());
         order.pop_back();
@@ -60,7 +59,8 @@ inline void walk_back(const std::shared_ptr<PlaceBase>& root) {
 
 template <Element T, Device D>
 void Variable<T, D>::backward() const {
-    GRADUS_CHECK(defined() && value_.numel() == 1, "backward: of a result of shape ", shape(),
+    GRADUS_CHECK(defined(), "backward: of an undefined Variable");
+    GRADUS_CHECK(value_.numel() == 1, "backward: of a result of shape ", shape(),
                  ", which is not one number; give the gradient dy of its elements");
     backward(Tensor<T, D>::ones(shape()));
 }
@@ -71,8 +71,9 @@ void Variable<T, D>::backward(const Tensor<T, D>& dy) const {
     GRADUS_CHECK(dy.shape() == shape(), "backward: dy has shape ", dy.shape(), ", the result ", shape());
     GRADUS_CHECK(place_->creator || place_->graph_freed || !place_->gradient.defined(), "backward: of a leaf of shape ",
                  shape(), " that has a gradient already");
+    std::vector<std::shared_ptr<PlaceBase>> order = places_in_order(place_);  // an error leaves no gradient behind
     place_->gradient = is_leaf() ? dy.clone() : dy;
-    walk_back(place_);
+    walk_back(std::move(order));
 }
 
 }  // namespace gradus::inline GRADUS_ABI

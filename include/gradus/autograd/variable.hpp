@@ -210,14 +210,14 @@ public:
     Tensor<T, D>& mutable_value() { return value_; }
     const Shape& shape() const { return value_.shape(); }
     bool requires_grad() const { return place_ && place_->requires_grad; }
-    bool is_leaf() const { return !place_->creator; }
+    bool is_leaf() const { return !place_ || !place_->creator; }
     T item() const { return value_.item(); }
     const std::shared_ptr<Place<T, D>>& place() const { return place_; }
 
     // df/dvalue after backward(); undefined where no gradient arrived. Only leaves keep theirs.
-    const Tensor<T, D>& grad() const { return place_->gradient; }
-    Tensor<T, D>& mutable_grad() { return place_->gradient; }
-    void zero_grad() { place_->gradient = {}; }
+    const Tensor<T, D>& grad() const { return defined_place().gradient; }
+    Tensor<T, D>& mutable_grad() { return defined_place().gradient; }
+    void zero_grad() { defined_place().gradient = {}; }
 
     // The same value, outside of the graph.
     Variable detach() const { return Variable(value_); }
@@ -227,6 +227,11 @@ public:
     void backward(const Tensor<T, D>& dy) const;
 
 private:
+    Place<T, D>& defined_place() const {
+        GRADUS_CHECK(defined(), "variable: the gradient of an undefined Variable");
+        return *place_;
+    }
+
     Tensor<T, D> value_;
     std::shared_ptr<Place<T, D>> place_;
 };

@@ -138,15 +138,16 @@ Variable<T, D> conv2d(const Variable<T, D>& x, const Variable<Sum<T>, D>& weight
     const OperationScope operation("conv2d");
     const auto [s, p, d, G] = options;
     GRADUS_CHECK(s > 0 && p >= 0 && d > 0 && G > 0,
-                 "conv2d: needs stride, dilation and groups above 0 and padding of at ", "least 0, got stride ", s,
+                 "conv2d: needs stride, dilation and groups above 0 and padding of at least 0, got stride ", s,
                  ", padding ", p, ", dilation ", d, ", groups ", G);
     GRADUS_CHECK(x.shape().rank() == 4 && weight.shape().rank() == 4,
-                 "conv2d: x must be (N, H, W, C) and weight (O, KH, ", "KW, C/groups), got ", x.shape(), " and ",
+                 "conv2d: x must be (N, H, W, C) and weight (O, KH, KW, C/groups), got ", x.shape(), " and ",
                  weight.shape());
     const Index N = x.shape()[0], H = x.shape()[1], W = x.shape()[2], C = x.shape()[3];
     const Index O = weight.shape()[0], KH = weight.shape()[1], KW = weight.shape()[2], I = weight.shape()[3];
     GRADUS_CHECK(C == I * G && O % G == 0, "conv2d: input has ", C, C == 1 ? " channel" : " channels",
-                 ", weight expects ", I * G, "; x is ", x.shape(), ", weight ", weight.shape(), ", groups ", G);
+                 ", weight expects ", I * G, "; x (N, H, W, C) is ", x.shape(), ", weight ", weight.shape(),
+                 ", groups ", G);
     GRADUS_CHECK(H + 2 * p > d * (KH - 1) && W + 2 * p > d * (KW - 1), "conv2d: the window of weight ", weight.shape(),
                  " with dilation ", d, " is larger than the input ", x.shape(), " with padding ", p);
     GRADUS_CHECK(!bias.defined() || bias.shape() == Shape{O}, "conv2d: bias must be (", O, "), got ", bias.shape());

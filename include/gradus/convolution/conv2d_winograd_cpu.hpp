@@ -1,8 +1,13 @@
 // convolution/conv2d_winograd_cpu.hpp   3x3 convolutions of stride 1 with 4 times fewer multiplications.
 // Paper    Lavin & Gray 2016, "Fast algorithms for convolutional neural networks", arXiv 1509.09308, section 4:
 //          F(4x4, 3x3), after Winograd 1980, "Arithmetic complexity of computations".
-// Idea     Convolution is multiplication of polynomials. Evaluate both factors at the points 0, 1, -1, 2, -2 and
-//          infinity, multiply point by point, interpolate. For a tile of 4x4 outputs, which reads 6x6 inputs:
+// Idea     The product of polynomials y, of 4 coefficients, and w, of 3, has 6 coefficients, so its values at 6 points
+//          determine it. Evaluate both at 0, 1, -1, 2, -2 and infinity (A y and G w), multiply point by point,
+//          interpolate (B):
+//              y * w = B [ (A y) .* (G w) ] = M y,    M = B diag(G w) A, a matrix of 6 rows and 4 columns
+//          That spreads 4 numbers over 6. A correlation collects 4 outputs from 6 inputs: it is the transpose,
+//              M^T x = A^T [ (G w) .* (B^T x) ]
+//          For a tile of 4x4 outputs, which reads 6x6 inputs, along both axes:
 //              Y = A^T [ (G w G^T) .* (B^T x B) ] A         36 products instead of 16 * 9 = 144
 // Channels The sum over input channels stays inside the brackets, so each of the 36 points is a matrix product
 //          M[p] (tiles, O) = V[p] (tiles, C) * U[p] (C, O), which the micro-kernel of machine/cpu/tile.hpp computes.
@@ -25,21 +30,22 @@ namespace gradus::inline GRADUS_ABI {
 
 inline constexpr int winograd_points = 36;
 
-// B^T x: a column of a 6x6 input tile, evaluated at the points 0, 1, -1 and at 2, -2, infinity.
-GRADUS_INLINE void evaluate_input_low(const Vec (&x)[6], Vec (&t)[3]) {
+// B^T x of a column of a 6x6 input tile, the rows of points 0, 1, -1 and those of 2, -2, infinity. B interpolates: row p
+// of B^T holds the coefficients of the product of (t - q) over all other finite points q, up to a factor that G contains.
+GRADUS_INLINE void collect_input_low(const Vec (&x)[6], Vec (&t)[3]) {
     const Vec a = x[4] - 4.0f * x[2], b = x[3] - 4.0f * x[1];
     t[0] = 4.0f * x[0] + (x[4] - 5.0f * x[2]);
     t[1] = a + b;
     t[2] = a - b;
 }
-GRADUS_INLINE void evaluate_input_high(const Vec (&x)[6], Vec (&t)[3]) {
+GRADUS_INLINE void collect_input_high(const Vec (&x)[6], Vec (&t)[3]) {
     const Vec c = x[4] - x[2], d = 2.0f * (x[3] - x[1]);
     t[0] = c + d;
     t[1] = c - d;
     t[2] = 4.0f * x[1] + (x[5] - 5.0f * x[3]);
 }
-// A^T m: interpolation of 4 outputs.
-GRADUS_INLINE void interpolate_output(const Vec (&m)[6], Vec (&y)[4]) {
+// A^T m. A evaluates 4 coefficients at the points: row i of A^T holds their i-th powers.
+GRADUS_INLINE void collect_output(const Vec (&m)[6], Vec (&y)[4]) {
     const Vec a = m[1] + m[2], b = m[1] - m[2];
     const Vec c = m[3] + m[4], d = m[3] - m[4];
     y[0] = m[0] + a + c;
@@ -86,15 +92,15 @@ GRADUS_NOT_INLINE void transform_half_tile(const float* from, Index row_stride, 
         Vec x[6], out[3];
         GRADUS_UNROLL for (int i = 0; i < 6; ++i) x[i] = load(from + i * row_stride + k * channels);
         if constexpr (High)
-            evaluate_input_high(x, out);
+            collect_input_high(x, out);
         else
-            evaluate_input_low(x, out);
+            collect_input_low(x, out);
         GRADUS_UNROLL for (int i = 0; i < 3; ++i) half[i][k] = out[i];
     }
     GRADUS_UNROLL for (int i = 0; i < 3; ++i) {
         Vec low[3], high[3];
-        evaluate_input_low(half[i], low);
-        evaluate_input_high(half[i], high);
+        collect_input_low(half[i], low);
+        collect_input_high(half[i], high);
         GRADUS_UNROLL for (int k = 0; k < 3; ++k) {
             store(to + (i * 6 + k) * stride, low[k]);
             store(to + (i * 6 + 3 + k) * stride, high[k]);
@@ -136,12 +142,12 @@ GRADUS_NOT_INLINE void transform_output_tile(const float* m, Index stride, const
     GRADUS_UNROLL for (int k = 0; k < 6; ++k) {
         Vec point[6], out[4];
         GRADUS_UNROLL for (int i = 0; i < 6; ++i) point[i] = load(m + (i * 6 + k) * stride);
-        interpolate_output(point, out);
+        collect_output(point, out);
         GRADUS_UNROLL for (int i = 0; i < 4; ++i) half[i][k] = out[i];
     }
     GRADUS_UNROLL for (int i = 0; i < 4; ++i) {
         Vec out[4];
-        interpolate_output(half[i], out);
+        collect_output(half[i], out);
         float* row = y + i * row_stride;
         GRADUS_UNROLL for (int k = 0; k < 4; ++k) out[k] += start;
         if (add) {

@@ -11,7 +11,7 @@
 
 namespace gradus::inline GRADUS_ABI {
 
-// A dy: the transpose of interpolate_output.
+// A dy: the transpose of collect_output.
 GRADUS_INLINE void evaluate_gradient(const Vec (&y)[4], Vec (&m)[6]) {
     const Vec a = y[0] + y[2], b = y[1] + y[3];
     const Vec c = y[0] + 4.0f * y[2], d = 2.0f * y[1] + 8.0f * y[3];

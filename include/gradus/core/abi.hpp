@@ -20,6 +20,8 @@
 #define GRADUS_ISA avx512
 #elif defined(__AVX2__) && defined(__FMA__)
 #define GRADUS_ISA avx2
+#elif defined(__AVX__)
+#define GRADUS_ISA avx
 #elif defined(__SSE2__)
 #define GRADUS_ISA sse2
 #elif defined(__ARM_NEON)

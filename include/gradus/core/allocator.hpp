@@ -150,7 +150,7 @@ inline HostAllocator& host_allocator() {
     return *allocator;
 }
 
-// What core asks of a device; machine/cuda adds its own overloads.
+// What core asks of a device, as overloads on its tag.
 inline void* allocate_bytes(Cpu, std::size_t bytes) { return host_allocator().allocate(bytes); }
 inline void* allocate_bytes(Reference, std::size_t bytes) { return host_allocator().allocate(bytes); }
 inline void release_bytes(Cpu, void* data, std::size_t bytes) { host_allocator().release(data, bytes); }

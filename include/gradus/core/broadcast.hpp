@@ -39,32 +39,22 @@ public:
     const std::vector<Group>& groups() const { return groups_; }
 
     // The elements of x and y that belong to element i of the result.
-    Index x_index(Index i) const {
-        Index index = 0, stride = 1;
-        for (std::size_t g = groups_.size(); g-- > 0;) {
-            const Index n = groups_[g].extent;
-            if (!groups_[g].repeats_x) {
-                index += i % n * stride;
-                stride *= n;
-            }
-            i /= n;
-        }
-        return index;
-    }
-    Index y_index(Index i) const {
-        Index index = 0, stride = 1;
-        for (std::size_t g = groups_.size(); g-- > 0;) {
-            const Index n = groups_[g].extent;
-            if (!groups_[g].repeats_y) {
-                index += i % n * stride;
-                stride *= n;
-            }
-            i /= n;
-        }
-        return index;
-    }
+    Index x_index(Index i) const { return operand_index(i, &Group::repeats_x); }
+    Index y_index(Index i) const { return operand_index(i, &Group::repeats_y); }
 
 private:
+    Index operand_index(Index i, bool Group::*repeats) const {
+        Index index = 0, stride = 1;
+        for (std::size_t g = groups_.size(); g-- > 0;) {
+            const Index n = groups_[g].extent;
+            if (!(groups_[g].*repeats)) {
+                index += i % n * stride;
+                stride *= n;
+            }
+            i /= n;
+        }
+        return index;
+    }
     // `from_end` is -1 for the last dimension.
     static Index extent(const Shape& shape, int from_end) { return -from_end <= shape.rank() ? shape[from_end] : 1; }
 

@@ -15,6 +15,7 @@ using Index = std::int64_t;
 class Shape {
 public:
     static constexpr int max_rank = 6;
+    static constexpr Index max_numel = Index{1} << 58;  // so that their bytes can be counted too
 
     Shape() = default;  // rank 0: a scalar, one element
     Shape(std::initializer_list<Index> extents) : Shape(extents.begin(), extents.end()) {}
@@ -40,7 +41,9 @@ public:
 
     Index numel() const {
         Index product = 1;
-        for (Index extent : *this) product *= extent;
+        for (Index extent : *this)
+            GRADUS_CHECK(!__builtin_mul_overflow(product, extent, &product) && product <= max_numel, "shape: ", *this,
+                         " has more than 2^58 elements");
         return product;
     }
 

@@ -1,5 +1,5 @@
 // core/storage.hpp   The memory behind one or several tensors, and its version.
-// The version counts writes. An operation that saves a tensor for its backward remembers the version; if it has moved
+// The version counts accesses for writing. An operation that saves a tensor for its backward remembers the version; if it has moved
 // on when backward runs, somebody wrote into the tensor in between, and the gradient would silently be wrong.
 #pragma once
 
@@ -30,7 +30,7 @@ private:
     std::uint64_t version_ = 0;
 };
 
-// Copies between devices; machine/cuda adds the overloads that cross to the card.
+// Copies between devices; a device of its own memory adds the overloads that cross to it.
 template <HostDevice To, HostDevice From>
 void copy_bytes(To, void* target, From, const void* source, std::size_t bytes) {
     if (bytes > 0) std::memcpy(target, source, bytes);

@@ -3,7 +3,8 @@
 // Copying a Tensor copies the handle, not the elements: clone() copies those.
 //     Tensor<float> x = Tensor<float>::zeros({128, 32, 32, 3});     N, H, W, C
 //     View<float, 4> v = x.write<4>();                              v(n, h, w, c) = 1
-// Kernels read through read<R>() and write through write<R>(), which counts a version (core/storage.hpp). With R
+// Kernels read through read<R>() and write through write<R>(), which counts a version (core/storage.hpp): take a new
+// view for every write, autograd does not see what is written through one that was kept. With R
 // smaller than the rank the leading dimensions merge: read<2>() of an NHWC tensor is its (N*H*W, C) matrix, read<1>()
 // all its elements.
 #pragma once
@@ -117,12 +118,16 @@ public:
         return x;
     }
     void copy_from(const Tensor& source) {
+        GRADUS_CHECK(source.defined(), "copy_from: of an undefined tensor");
         GRADUS_CHECK(source.shape_ == shape_, "copy_from: ", source.shape_, " into ", shape_);
         copy_bytes(D{}, mutable_data(), D{}, source.data(), bytes());
     }
 
     // The elements on the host, in row-major order.
     std::vector<T> to_vector() const {
+        GRADUS_CHECK(defined(),
+                     "tensor: the elements of an undefined tensor; a gradient is undefined until backward() ",
+                     "has reached its variable");
         std::vector<T> values(static_cast<std::size_t>(numel()));
         copy_bytes(Cpu{}, values.data(), D{}, data(), bytes());
         return values;

@@ -1,5 +1,5 @@
 // core/trace.hpp   Where the program is: which layer of which network, and which operation.
-// Error messages, anomaly detection and the profiler all want to say "layer2.0.conv1, conv2d". Modules open a
+// Error messages, anomaly detection and profilers all want to say "layer2.0.conv1, conv2d". Modules open a
 // LayerScope, operations an OperationScope; both are a push and a pop on a per-thread stack.
 #pragma once
 
@@ -14,7 +14,7 @@ namespace gradus::inline GRADUS_ABI {
 struct TraceState {
     std::vector<std::string_view> layers;            // the names from the root module down to the running one
     const char* operation = "";                      // the innermost running operation, "" outside of any
-    void (*begin)(const char* operation) = nullptr;  // a profiler's hooks: called around every operation when set
+    void (*begin)(const char* operation) = nullptr;  // hooks for your profiler: called around every operation when set
     void (*end)(const char* operation) = nullptr;
 };
 

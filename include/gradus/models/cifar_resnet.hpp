@@ -51,7 +51,7 @@ public:
             this->child(text("layer", s + 1), layers_[s]);
         }
         this->child("fc", fc_);
-        for (const Parameter<T, D>& parameter : this->parameters())
+        for (const Parameter<T, D>& parameter : this->named_parameters())
             if (parameter.layout == FileLayout::oihw) kaiming_normal_(*parameter.variable);
     }
 

@@ -1,4 +1,5 @@
-// nn/activation.hpp   Activation functions as modules, for Sequential: ReLU<float>, Sigmoid<float>, ...
+// nn/activation.hpp   Activation functions as modules, for Sequential: ReLU<float>, and Activation<Silu, float> for any
+//                     other function of elementwise/unary.hpp.
 // Inside a forward() the functions themselves are shorter: relu(conv(x)).
 #pragma once
 
@@ -11,8 +12,13 @@ namespace gradus::inline GRADUS_ABI {
 template <class Function, FloatingElement T, Device D = Cpu>
 class Activation final : public Module<T, D> {
 public:
-    Variable<T, D> forward(const Variable<T, D>& x) override { return unary(Function{}, x); }
+    explicit Activation(Function function = {}) : function_(function) {}  // a slope, where the function has one
+
+    Variable<T, D> forward(const Variable<T, D>& x) override { return unary(function_, x); }
     const char* type() const override { return Function::name; }
+
+private:
+    Function function_;
 };
 
 template <FloatingElement T, Device D = Cpu>

@@ -36,16 +36,28 @@ struct Buffer {  // state that training updates without a gradient: running stat
 template <FloatingElement T, Device D = Cpu>
 class Module;
 
-// Called after every module's forward while set: how the model summary learns the shapes.
+// Called after every module's forward while it is the one that forward_observer() names: how the model summary learns
+// the shapes. It takes that place itself, and leaves it when it is destroyed.
 template <FloatingElement T, Device D>
 struct ForwardObserver {
-    virtual ~ForwardObserver() = default;
+    ForwardObserver();
+    virtual ~ForwardObserver();
+    ForwardObserver(const ForwardObserver&) = delete;
+    ForwardObserver& operator=(const ForwardObserver&) = delete;
     virtual void after_forward(const Module<T, D>& module, const Shape& input, const Shape& output) = 0;
 };
 template <FloatingElement T, Device D>
 ForwardObserver<T, D>*& forward_observer() {
     static thread_local ForwardObserver<T, D>* observer = nullptr;
     return observer;
+}
+template <FloatingElement T, Device D>
+ForwardObserver<T, D>::ForwardObserver() {
+    forward_observer<T, D>() = this;
+}
+template <FloatingElement T, Device D>
+ForwardObserver<T, D>::~ForwardObserver() {
+    forward_observer<T, D>() = nullptr;
 }
 
 template <FloatingElement T, Device D>
@@ -67,19 +79,25 @@ public:
     }
 
     // Parameters (or buffers) of this module and, after them, of its children, in the order of registration.
-    std::vector<Parameter<T, D>> parameters() {
+    std::vector<Parameter<T, D>> named_parameters() {
         std::vector<Parameter<T, D>> all;
         collect_parameters("", all);
         return all;
     }
-    std::vector<Buffer<T, D>> buffers() {
+    // What an optimiser takes: Sgd<float> sgd(net.parameters(), {.momentum = 0.9}).
+    std::vector<Variable<Sum<T>, D>> parameters() {
+        std::vector<Variable<Sum<T>, D>> all;
+        for (const Parameter<T, D>& parameter : named_parameters()) all.push_back(*parameter.variable);
+        return all;
+    }
+    std::vector<Buffer<T, D>> named_buffers() {
         std::vector<Buffer<T, D>> all;
         collect_buffers("", all);
         return all;
     }
     Index parameter_count() {
         Index count = 0;
-        for (const Parameter<T, D>& parameter : parameters()) count += parameter.variable->value().numel();
+        for (const Variable<Sum<T>, D>& parameter : parameters()) count += parameter.value().numel();
         return count;
     }
     // Parameters of this module without its children.
@@ -90,7 +108,7 @@ public:
     }
 
     void zero_grad() {
-        for (const Parameter<T, D>& parameter : parameters()) parameter.variable->zero_grad();
+        for (Variable<Sum<T>, D>& parameter : parameters()) parameter.zero_grad();
     }
     // Training mode (batch statistics, dropout) or evaluation mode, for this module and all below it.
     void train(bool on = true) {
@@ -104,14 +122,19 @@ public:
 
 protected:
     void child(std::string name, Module& module) {
+        check_name(name);
         GRADUS_CHECK(module.name_.empty(), "module: '", name, "' is registered already, as '", module.name_, "'");
         module.name_ = std::move(name);
         children_.push_back(&module);
     }
     void parameter(std::string name, Variable<Sum<T>, D>& variable, FileLayout layout = FileLayout::same) {
+        check_name(name);
         parameters_.push_back({std::move(name), &variable, layout});
     }
-    void buffer(std::string name, Tensor<Sum<T>, D>& tensor) { buffers_.push_back({std::move(name), &tensor}); }
+    void buffer(std::string name, Tensor<Sum<T>, D>& tensor) {
+        check_name(name);
+        buffers_.push_back({std::move(name), &tensor});
+    }
 
     // Tells the observer, if there is one, and passes y on.
     Variable<T, D> observed(const Variable<T, D>& x, Variable<T, D> y) const {
@@ -121,6 +144,16 @@ protected:
     }
 
 private:
+    // Names are the keys of a state dict, and dots separate them there.
+    void check_name(const std::string& name) const {
+        GRADUS_CHECK(!name.empty() && name.find('.') == std::string::npos,
+                     "module: a name must have a character and no dot, got '", name, "'");
+        bool taken = false;
+        for (const Parameter<T, D>& p : parameters_) taken |= p.name == name;
+        for (const Buffer<T, D>& b : buffers_) taken |= b.name == name;
+        for (const Module* child : children_) taken |= child->name_ == name;
+        GRADUS_CHECK(!taken, "module: there is a '", name, "' already");
+    }
     static std::string path(const std::string& prefix, const std::string& name) {
         return prefix.empty() ? name : prefix + "." + name;
     }
@@ -138,6 +171,22 @@ private:
     std::vector<Parameter<T, D>> parameters_;
     std::vector<Buffer<T, D>> buffers_;
     std::vector<Module*> children_;
+};
+
+// Evaluation mode for a scope. Afterwards, also after an error, the mode that was.
+template <FloatingElement T, Device D>
+class EvaluationScope {
+public:
+    explicit EvaluationScope(Module<T, D>& module) : module_(module), was_training_(module.is_training()) {
+        module.eval();
+    }
+    ~EvaluationScope() { module_.train(was_training_); }
+    EvaluationScope(const EvaluationScope&) = delete;
+    EvaluationScope& operator=(const EvaluationScope&) = delete;
+
+private:
+    Module<T, D>& module_;
+    bool was_training_;
 };
 
 }  // namespace gradus::inline GRADUS_ABI

@@ -46,11 +46,11 @@ Tensor<P, Cpu> oihw_to_ohwi(const Tensor<P, Cpu>& file) {
 template <FloatingElement T, Device D>
 std::vector<NamedTensor<Sum<T>>> state_dict(Module<T, D>& model) {
     std::vector<NamedTensor<Sum<T>>> state;
-    for (const Parameter<T, D>& parameter : model.parameters()) {
+    for (const Parameter<T, D>& parameter : model.named_parameters()) {
         const Tensor<Sum<T>, Cpu> value = parameter.variable->value().template to<Cpu>();
         state.push_back({parameter.name, parameter.layout == FileLayout::oihw ? ohwi_to_oihw(value) : value});
     }
-    for (const Buffer<T, D>& buffer : model.buffers())
+    for (const Buffer<T, D>& buffer : model.named_buffers())
         state.push_back({buffer.name, buffer.tensor->template to<Cpu>()});
     return state;
 }
@@ -71,12 +71,12 @@ void load_state_dict(Module<T, D>& model, const std::vector<NamedTensor<Sum<T>>>
         found.push_back(match);
     }
     std::size_t i = 0;
-    for (const Parameter<T, D>& parameter : model.parameters()) {
+    for (const Parameter<T, D>& parameter : model.named_parameters()) {
         const Tensor<Sum<T>, Cpu>& file = *found[i++];
         const Tensor<Sum<T>, Cpu> value = parameter.layout == FileLayout::oihw ? oihw_to_ohwi(file) : file;
         parameter.variable->mutable_value().copy_from(value.template to<D>());
     }
-    for (const Buffer<T, D>& buffer : model.buffers()) buffer.tensor->copy_from(found[i++]->template to<D>());
+    for (const Buffer<T, D>& buffer : model.named_buffers()) buffer.tensor->copy_from(found[i++]->template to<D>());
 }
 
 }  // namespace gradus::inline GRADUS_ABI

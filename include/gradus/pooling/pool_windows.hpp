@@ -48,8 +48,8 @@ inline PoolWindows strided_windows(const char* operation, Index in, Index kernel
                                    bool ceil_mode, bool counts_padding = false) {
     if (stride == 0) stride = kernel;
     GRADUS_CHECK(kernel > 0 && stride > 0 && padding >= 0, operation,
-                 ": needs a kernel and a stride above 0 and padding ", "of at least 0, got kernel ", kernel,
-                 ", stride ", stride, ", padding ", padding);
+                 ": needs a kernel and a stride above 0 and padding of at least 0, got kernel ", kernel, ", stride ",
+                 stride, ", padding ", padding);
     GRADUS_CHECK(2 * padding <= kernel, operation, ": padding ", padding, " is more than half of the kernel, ", kernel);
     const Index room = in + 2 * padding - kernel;
     GRADUS_CHECK(in > 0 && room >= 0, operation, ": a window of ", kernel, " does not fit into ", in,

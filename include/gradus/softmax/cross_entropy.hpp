@@ -16,7 +16,8 @@
 //          nothing but -infinity) its gradient is NaN all the same, which does not hide what went wrong before.
 //          mean divides by the sum of w(label) over the rows that count (by N for soft targets), as PyTorch does.
 // Backward of f = sum dloss*loss. With d(-log p(k)) / dz(j) = p(j) - [j = k]:
-//   (1) dz(n, j) = dloss(n) * (p(j) * sum over k of t(k) - t(j))
+//   (1) dz(n, j) = dloss(n) * (p(j) * sum over k of t(k) - t(j));   for their mean or sum dloss(n) is dloss of that
+//                  number times `scale`: one over the mean's divisor, or 1
 // Saved    the logits, m and s. The probabilities are computed again.
 // Deviates a batch in which no row counts has loss 0 and gradient 0; PyTorch gives NaN.
 // Cost     K exponentials a row, forward and backward. Twin: cross_entropy_cpu.hpp
@@ -112,7 +113,8 @@ void check_labels(D, const char* operation, Vector<const std::int64_t> labels, I
                   std::int64_t ignore_index) {
     for (Index n = 0; n < labels.size(); ++n)
         GRADUS_CHECK((0 <= labels(n) && labels(n) < classes) || labels(n) == ignore_index, operation, ": label ",
-                     labels(n), " of row ", n, " is no class, the logits have ", classes);
+                     labels(n), " of row ", n, " is no class: the ", labels.size(),
+                     " rows of logits have the classes 0 to ", classes - 1);
 }
 
 // The tensors behind CrossEntropyTargets.

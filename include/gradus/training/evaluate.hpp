@@ -31,12 +31,14 @@ struct Evaluation {
 template <FloatingElement T, Device D>
 Evaluation evaluate(Module<T, D>& model, const Loader<T, D>& loader) {
     const NoGrad no_grad;
-    const bool was_training = model.is_training();
-    model.eval();
-    Evaluation result{0, ConfusionMatrix(static_cast<Index>(loader.dataset().classes.size())), {}};
+    const EvaluationScope evaluation(model);
+    const Index classes = static_cast<Index>(loader.dataset().classes.size());
+    Evaluation result{0, ConfusionMatrix(classes), {}};
     RunningAverage loss;
     for (const Batch<T, D>& batch : loader.epoch(0)) {
         const Variable<T, D> logits = model(Variable<T, D>(batch.images));
+        GRADUS_CHECK(logits.shape().rank() == 2 && logits.shape()[1] == classes, "evaluate: the model returns ",
+                     logits.shape(), " for ", batch.size(), " images of a data set with ", classes, " classes");
         loss.add(static_cast<double>(cross_entropy(logits, batch.labels).item()), static_cast<double>(batch.size()));
         const Tensor<T, Cpu> scores = softmax(logits).value().template to<Cpu>();
         const std::vector<std::int64_t> labels = batch.labels.to_vector();
@@ -52,7 +54,6 @@ Evaluation evaluate(Module<T, D>& model, const Loader<T, D>& loader) {
     std::stable_sort(result.mistakes.begin(), result.mistakes.end(),
                      [](const Misclassified& a, const Misclassified& b) { return a.confidence > b.confidence; });
     result.loss = loss.value();
-    model.train(was_training);
     return result;
 }
 

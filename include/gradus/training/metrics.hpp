@@ -1,5 +1,5 @@
-// training/metrics.hpp   How good a classifier is: accuracy, top-k, the confusion matrix, and the record of a training
-// run. Ties     of equal scores the class with the lower number comes first. A NaN never is a right answer.
+// training/metrics.hpp   How good a classifier is: accuracy, top-k, the confusion matrix, and the record of a run.
+// Ties     of equal scores the class with the lower number comes first. A NaN is never a right answer.
 #pragma once
 
 #include <charconv>

@@ -22,13 +22,9 @@ public:
 template <FloatingElement T, Device D>
 std::vector<SummaryRow> summary_rows(Module<T, D>& model, const Shape& input) {
     const NoGrad no_grad;
-    const bool was_training = model.is_training();
+    const EvaluationScope evaluation(model);
     SummaryObserver<T, D> observer;
-    model.eval();
-    forward_observer<T, D>() = &observer;
     model(Variable<T, D>(Tensor<T, D>::zeros(input)));
-    forward_observer<T, D>() = nullptr;
-    model.train(was_training);
     return observer.rows;
 }
 

@@ -153,7 +153,7 @@ inline std::string report_mistakes(const ReportData& data) {
         const std::string taken = escape_html(data.classes[static_cast<std::size_t>(mistake.prediction)]);
         out +=
             text("<figure><img alt=\"", truth, "\" src=\"", png_uri(mistake.image, mistake.shape), "\"><figcaption><b>",
-                 taken, "</b><br><span class=\"quiet\">is</span> ", truth, "<br><span class=\"quiet\">",
+                 truth, "</b><br><span class=\"quiet\">taken for</span> ", taken, "<br><span class=\"quiet\">",
                  decimals(100 * mistake.confidence, 1), "% sure</span></figcaption></figure>\n");
     }
     return out + "</div></section>\n";

@@ -7,7 +7,7 @@
 //                                    CosineDecay{.lr = 0.4, .steps = 115 * batches}};
 //     sgd.step(schedule(i));
 // Whether a step is a batch or an epoch is the caller's choice: schedule(epoch) changes the rate once an epoch.
-// Errors   a negative step, or a schedule of zero steps.
+// Errors   a negative step (a constant rate does not look at it), a schedule over zero steps, half a composition.
 #pragma once
 
 #include <algorithm>
@@ -49,6 +49,7 @@ struct MultiStepDecay {
     double factor = 0.1;
 
     double operator()(Index step) const {
+        GRADUS_CHECK(step >= 0, "multistep decay: step is ", step);
         Index passed = 0;
         for (const Index milestone : milestones) passed += step >= milestone;
         return lr * std::pow(factor, static_cast<double>(passed));
@@ -103,7 +104,10 @@ struct Then {
     Index steps;
     Schedule next;
 
-    double operator()(Index step) const { return step < steps ? first(step) : next(step - steps); }
+    double operator()(Index step) const {
+        GRADUS_CHECK(first && next && step >= 0, "then: needs two schedules and a step from 0 on, got ", step);
+        return step < steps ? first(step) : next(step - steps);
+    }
 };
 
 // k times the batch averages the noise of k batches away, so the rate may grow by k: Goyal et al. 2017, section 2.1.

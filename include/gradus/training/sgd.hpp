@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cmath>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -69,22 +70,35 @@ struct SgdConfig {
     bool nesterov = false;
 };
 
-//     Sgd<float> sgd(no_bias_decay(parameters, 1e-4), {.momentum = 0.9, .nesterov = true});
+//     Sgd<float> sgd(net.named_parameters(), {.momentum = 0.9});                                      one group, no decay
+//     Sgd<float> sgd(no_bias_decay(net.named_parameters(), 1e-4), {.momentum = 0.9, .nesterov = true});
 //     sgd.zero_grad();  loss.backward();  sgd.step(schedule(i));
 // The parameters are Variables that share storage with the model's: write into a model's tensors (copy_from), never
-// replace them. A parameter without a gradient is left as it is. Errors: nesterov without momentum, or with dampening.
+// replace them. A parameter without a gradient is left as it is. Errors: momentum outside of [0, 1), a negative decay or
+// scale, nesterov without momentum or with dampening, a parameter that is listed twice.
 template <FloatingElement P, Device D = Cpu>
 class Sgd {
 public:
     Sgd(std::vector<ParameterGroup<P, D>> groups, const SgdConfig& config)
         : groups_(std::move(groups)), config_(config) {
-        GRADUS_CHECK(config.momentum >= 0, "sgd: momentum must not be negative, got ", config.momentum);
+        GRADUS_CHECK(config.momentum >= 0 && config.momentum < 1, "sgd: momentum must be in [0, 1), got ",
+                     config.momentum);
         GRADUS_CHECK(!config.nesterov || (config.momentum > 0 && config.dampening == 0),
                      "sgd: nesterov needs a momentum above 0 and no dampening, got momentum ", config.momentum,
                      " and dampening ", config.dampening);
-        for (const ParameterGroup<P, D>& group : groups_)
-            velocities_.resize(velocities_.size() + group.parameters.size());
+        std::set<const void*> places;
+        for (const ParameterGroup<P, D>& group : groups_) {
+            GRADUS_CHECK(group.weight_decay >= 0 && group.lr_scale >= 0,
+                         "sgd: weight_decay and lr_scale must not be negative, got ", group.weight_decay, " and ",
+                         group.lr_scale);
+            for (const Variable<P, D>& parameter : group.parameters)
+                GRADUS_CHECK(places.insert(parameter.place().get()).second, "sgd: a parameter of shape ",
+                             parameter.shape(), " is listed twice");
+        }
+        velocities_.resize(places.size());
     }
+    Sgd(std::vector<Variable<P, D>> parameters, const SgdConfig& config)
+        : Sgd(std::vector<ParameterGroup<P, D>>{{std::move(parameters)}}, config) {}
 
     void step(double lr) {
         GRADUS_CHECK(std::isfinite(lr) && lr >= 0, "sgd: the learning rate must be finite and not negative, got ", lr);

@@ -13,7 +13,11 @@ TEST_CASE("instruction set: the name and the warning agree with how this test wa
     CHECK(instruction_set() == "avx2");
     CHECK(instruction_set_warning().empty());
 #elif defined(__x86_64__)
+#if defined(__AVX__)
+    CHECK(instruction_set() == "avx");
+#else
     CHECK(instruction_set() == "sse2");
+#endif
     CHECK(instruction_set_warning().find("AVX2") != std::string::npos);
 #endif
 }

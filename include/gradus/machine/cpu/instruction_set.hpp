@@ -7,27 +7,18 @@
 
 namespace gradus::inline GRADUS_ABI {
 
-// "avx512", "avx2", "sse2", "neon" or "portable": the vectors of this translation unit.
-inline std::string instruction_set() {
-#if defined(__AVX512F__)
-    return "avx512";
-#elif defined(__AVX2__) && defined(__FMA__)
-    return "avx2";
-#elif defined(__SSE2__)
-    return "sse2";
-#elif defined(__ARM_NEON)
-    return "neon";
-#else
-    return "portable";
-#endif
-}
+#define GRADUS_QUOTE_NAME(name) #name
+#define GRADUS_QUOTE(name) GRADUS_QUOTE_NAME(name)
+
+// "avx512", "avx2", "avx", "sse2", "neon" or "portable": the vectors of this translation unit (core/abi.hpp).
+inline std::string instruction_set() { return GRADUS_QUOTE(GRADUS_ISA); }
 
 // A sentence for the user where training will be slow, "" where it will not.
 inline std::string instruction_set_warning() {
 #if defined(__x86_64__)
     if (!__builtin_cpu_supports("avx2"))
         return "warning: this machine has no AVX2; training will be several times slower";
-    if (instruction_set() == "sse2")
+    if (instruction_set() == "sse2" || instruction_set() == "avx")
         return "warning: this program was built without AVX2; add -march=native to make it several times faster";
 #endif
     return "";
