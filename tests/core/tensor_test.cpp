@@ -55,6 +55,10 @@ TEST_CASE("a view merges leading dimensions") {
     CHECK(Tensor<float>::zeros({2, 0}).read<1>().size() == 0);
     CHECK_THROWS_WITH_AS(x.read<4>(), "tensor: a view of 4 dimensions of a tensor of shape (2, 1, 3)", Error);
     CHECK_THROWS_WITH_AS(Tensor<float>().read<1>(), "tensor: read of an undefined tensor", Error);
+    {
+        const OperationScope operation("relu");
+        CHECK_THROWS_WITH_AS(Tensor<float>().read<1>(), "tensor: read of an undefined tensor in relu", Error);
+    }
     CHECK_THROWS_WITH_AS(Tensor<float>().write<1>(), "tensor: write to an undefined tensor", Error);
 }
 

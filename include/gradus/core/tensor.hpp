@@ -77,13 +77,13 @@ public:
 
     const T* data() const { return storage_ ? static_cast<const T*>(storage_->data()) + offset_ : nullptr; }
     T* mutable_data() {
-        GRADUS_CHECK(defined(), "tensor: write to an undefined tensor");
+        GRADUS_CHECK(defined(), "tensor: write to an undefined tensor", in_operation());
         storage_->bump_version();
         return static_cast<T*>(storage_->data()) + offset_;
     }
     template <int R>
     View<const T, R> read() const {
-        GRADUS_CHECK(defined(), "tensor: read of an undefined tensor");
+        GRADUS_CHECK(defined(), "tensor: read of an undefined tensor", in_operation());
         return View<const T, R>(data(), merged_extents<R>());
     }
     template <int R>

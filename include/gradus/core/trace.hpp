@@ -34,6 +34,12 @@ inline std::string layer_path() {
     return path;
 }
 
+// " in relu", or "" outside of any operation.
+inline std::string in_operation() {
+    const std::string operation = trace_state().operation;
+    return operation.empty() ? "" : " in " + operation;
+}
+
 class LayerScope {
 public:
     explicit LayerScope(std::string_view name) { trace_state().layers.push_back(name); }  // name must outlive the scope

@@ -1,7 +1,7 @@
 // elementwise/unary.hpp   y = g(x), element by element, and dx = dy * g'(x).
 // Every function is a struct of a few lines: its value, its derivative, and whether the derivative is computed from x
 // or from y, so that backward keeps only that one. A new function needs nothing else: write the struct, call
-// unary(MyFunction{}, x).
+// unary(MyFunction{}, x). (To become part of the library it also needs a row in tests/operations/unary_operations.hpp.)
 // Shapes   x, y, dy, dx: any, all alike
 // Sources  GELU: Hendrycks & Gimpel 2016, arXiv 1606.08415 (the exact form, with erf); SiLU: the same, and
 //          Ramachandran, Zoph, Le 2017, arXiv 1710.05941 ("Swish"); leaky ReLU: Maas, Hannun, Ng 2013;
@@ -21,7 +21,8 @@ namespace gradus::inline GRADUS_ABI {
 // What a derivative is computed from. `one` is no computation at all: the gradient is passed on.
 enum class From { one, none, x, y };
 
-// The table of derivatives. S is float, double or a register of floats.
+// The table of derivatives. S is float, double or a register of floats, so the functions of elementwise/math.hpp are
+// called: std::exp and ?: do not know registers.
 struct Relu {  // max(x, 0)
     static constexpr const char* name = "relu";
     static constexpr From derivative_from = From::y;
