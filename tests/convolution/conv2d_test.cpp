@@ -211,3 +211,88 @@ TEST_CASE("conv2d: the same bits with any number of threads") {
         }
     }
 }
+
+namespace {
+
+// 1, 2, 3, ..., of this shape.
+template <class T, class D>
+Variable<T, D> counting(const Shape& shape) {
+    std::vector<T> values;
+    for (Index i = 1; i <= shape.numel(); ++i) values.push_back(static_cast<T>(i));
+    return Variable<T, D>(Tensor<T, D>::from(shape, values), true);
+}
+
+// PyTorch's values. All are integers or halves, so every order of sums gives exactly them.
+template <class T, class D>
+void check_known_values() {
+    using Values = std::vector<T>;
+    const Variable<T, D> x = counting<T, D>({1, 5, 5, 1});
+    const Variable<T, D> kernel = counting<T, D>({1, 3, 3, 1});
+    const auto values = [&](const Conv2dOptions& options) {
+        return conv2d(x, kernel, {}, options).value().to_vector();
+    };
+    CHECK(values({}) == Values{411, 456, 501, 636, 681, 726, 861, 906, 951});
+    CHECK(values({.stride = 2}) == Values{411, 501, 861, 951});
+    CHECK(values({.dilation = 2}) == Values{777});
+    Values first_row = values({.padding = 2, .dilation = 2});
+    first_row.resize(5);
+    CHECK(first_row == Values{228, 256, 365, 224, 248});
+
+    const Variable<T, D> y = conv2d(x, kernel, {}, {.stride = 2, .padding = 1});
+    CHECK(y.value().to_vector() == Values{128, 241, 184, 441, 681, 453, 320, 457, 280});
+    y.backward(counting<T, D>({1, 3, 3, 1}).value());
+    CHECK(kernel.grad().to_vector() == Values{396, 560, 344, 552, 777, 474, 240, 326, 188});
+    CHECK(x.grad().to_vector() ==
+          Values{5, 14, 10, 24, 15, 16, 40, 26, 60, 36, 20, 44, 25, 54, 30, 46, 100, 56, 120, 66, 35, 74, 40, 84, 45});
+}
+
+// Depthwise, then 1x1: the two channels of the image are 1 to 9 and 10 to 18, their kernels 1 to 9 and -1 to -9.
+template <class T, class D>
+void check_depthwise_separable() {
+    using Values = std::vector<T>;
+    Values image, kernels;
+    for (int pixel = 1; pixel <= 9; ++pixel)
+        for (const int channel : {0, 1}) image.push_back(static_cast<T>(9 * channel + pixel));
+    for (const int sign : {1, -1})
+        for (int k = 1; k <= 9; ++k) kernels.push_back(static_cast<T>(sign * k));
+    const Variable<T, D> x(Tensor<T, D>::from({1, 3, 3, 2}, image));
+    const Variable<T, D> depthwise(Tensor<T, D>::from({2, 3, 3, 1}, kernels));
+    const Variable<T, D> pointwise(Tensor<T, D>::from({3, 1, 1, 2}, {1, 2, 0, -1, T(.5), T(.5)}));
+    const auto channel = [](const Variable<T, D>& y, std::size_t c) {
+        Values values;
+        const Values all = y.value().to_vector();
+        for (std::size_t i = c; i < all.size(); i += all.size() / 9) values.push_back(all[i]);
+        return values;
+    };
+    const Variable<T, D> middle = conv2d(x, depthwise, {}, {.padding = 1, .groups = 2});
+    CHECK(channel(middle, 0) == Values{94, 154, 106, 186, 285, 186, 106, 154, 94});
+    CHECK(channel(middle, 1) == Values{-346, -505, -322, -483, -690, -429, -250, -343, -202});
+    const Variable<T, D> y = conv2d(middle, pointwise);
+    CHECK(channel(y, 0) == Values{-598, -856, -538, -780, -1095, -672, -394, -532, -310});
+    CHECK(channel(y, 1) == Values{346, 505, 322, 483, 690, 429, 250, 343, 202});
+}
+
+// Sobel's kernel is a column times a row, so two thin convolutions make it; on a slope of 1 a column it is 8.
+template <class T, class D>
+void check_separable() {
+    const Variable<T, D> x = counting<T, D>({1, 5, 5, 1});
+    const Variable<T, D> column(Tensor<T, D>::from({1, 3, 1, 1}, {1, 2, 1}));
+    const Variable<T, D> row(Tensor<T, D>::from({1, 1, 3, 1}, {-1, 0, 1}));
+    const Variable<T, D> sobel(Tensor<T, D>::from({1, 3, 3, 1}, {-1, 0, 1, -2, 0, 2, -1, 0, 1}));
+    CHECK(conv2d(conv2d(x, column), row).value().to_vector() == std::vector<T>(9, 8));
+    CHECK(conv2d(x, sobel).value().to_vector() == std::vector<T>(9, 8));
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("conv2d gives PyTorch's values and gradients", D, Reference, Cpu) {
+    check_known_values<float, D>();
+    check_known_values<double, D>();
+}
+
+TEST_CASE_TEMPLATE("conv2d: depthwise separable and spatially separable", D, Reference, Cpu) {
+    check_depthwise_separable<float, D>();
+    check_depthwise_separable<double, D>();
+    check_separable<float, D>();
+    check_separable<double, D>();
+}

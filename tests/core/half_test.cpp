@@ -41,12 +41,36 @@ TEST_CASE("floats round to the nearest 16-bit value, ties to even") {
         {1 + 3 * 0x1p-11f, 0x3c02, 0x3f80},
         {2049, 0x6800, 0x4500},
         {2051, 0x6802, 0x4500},
+        {257, 0x5c04, 0x4380},
+        {257.5f, 0x5c06, 0x4381},
+        {1.00390625f, 0x3c04, 0x3f80},
+        {1.01171875f, 0x3c0c, 0x3f82},
+        {3.4e38f, 0x7c00, 0x7f80},
+        {std::numeric_limits<float>::quiet_NaN(), 0x7e00, 0x7fc0},
     };
     for (const Rounding& fixture : fixtures) {
         INFO(fixture.value);
         CHECK(Half(fixture.value).bits == fixture.half);
         CHECK(BFloat16(fixture.value).bits == fixture.bfloat);
     }
+}
+
+// Why sums, weights and losses are kept in float (Micikevicius et al. 2017, arXiv 1710.03740, section 3).
+TEST_CASE("what 16 bits lose") {
+    Half half(0);
+    BFloat16 bfloat(0);
+    for (int i = 0; i < 4096; ++i) {
+        half = Half(half + 1.0f);
+        bfloat = BFloat16(bfloat + 1.0f);
+    }
+    CHECK(static_cast<float>(half) == 2048);  // counting stops where 1 is half a unit
+    CHECK(static_cast<float>(bfloat) == 256);
+    CHECK(static_cast<float>(Half(1 + 0x1p-11f)) == 1);  // an update of a weight
+    CHECK(static_cast<float>(Half(1e-8f)) == 0);         // a gradient, gone
+    const float scaled = Half(1e-8f * 65536);            // and saved by a loss that is 65536 times as large
+    CHECK(scaled == doctest::Approx(6.5517e-4).epsilon(1e-5));
+    CHECK(scaled / 65536 == doctest::Approx(9.997e-9).epsilon(1e-4));
+    CHECK(static_cast<float>(BFloat16(1e-8f)) == doctest::Approx(1e-8).epsilon(0x1p-8));
 }
 
 TEST_CASE("every 16-bit value survives the way to float and back") {

@@ -25,6 +25,19 @@ TEST_CASE("layers: a LeNet of layers has the shapes that one would expect") {
     CHECK(net.parameter_count() == 6 * 25 + 6 + 16 * 6 * 25 + 16 + 400 * 10 + 10);
 }
 
+TEST_CASE("layers: what a convolution of 64 to 128 channels costs on 56x56") {
+    const Shape input{1, 56, 56, 64}, output{1, 56, 56, 128};
+    const auto check = [&](const Conv2dConfig& config, Index out, Index parameters, Index macs) {
+        Conv2d<float> layer(64, out, config);
+        CHECK(layer.parameter_count() == parameters);
+        CHECK(layer.macs(input, out == 64 ? input : output) == macs);
+    };
+    check({.kernel = 3, .padding = 1, .bias = false}, 128, 73728, 231211008);
+    check({.kernel = 3, .padding = 1, .groups = 4, .bias = false}, 128, 18432, 57802752);
+    check({.kernel = 3, .padding = 1, .groups = 64, .bias = false}, 64, 576, 1806336);  // depthwise, and then
+    check({.kernel = 1, .bias = false}, 128, 8192, 25690112);                           // pointwise
+}
+
 TEST_CASE("layers: Flatten emits channels first, as PyTorch does") {
     Flatten<float> flatten_layer;
     const Variable<float> x(Tensor<float>::from({1, 1, 2, 2}, {0, 10, 1, 11}));  // (N, H, W, C)

@@ -86,6 +86,11 @@ TEST_CASE_TEMPLATE("batch norm in training: PyTorch's values", D, Reference, Cpu
     const Variable<double, D> y = layer.train(fixture_x<double, D>());
     const std::vector<double> channel_0 = {-1.05285416, -.93903209, .88212105, 1.10976519};
     for (std::size_t m = 0; m < 4; ++m) CHECK(std::abs(y.value().to_vector()[4 * m] - channel_0[m]) < 5e-9);
+    Tensor<double, D> mean({4}), var({4});
+    batch_norm_statistics(D{}, fixture_x<double, D>().value().template read<2>(), mean.template write<1>(),
+                          var.template write<1>());
+    CHECK(worst_difference(mean, {10.25, 13.25, 16.25, 19.25}) < 1e-12);
+    CHECK(worst_difference(var, {77.1875, 95.6875, 116.1875, 138.6875}) < 1e-12);
     CHECK(worst_difference(layer.running_mean, {1.025, 1.325, 1.625, 1.925}) < 1e-12);
     CHECK(worst_difference(layer.running_var, {11.19166667, 13.65833333, 16.39166667, 19.39166667}) < 5e-9);
 
@@ -108,6 +113,9 @@ TEST_CASE_TEMPLATE("batch norm backward: PyTorch's values", D, Reference, Cpu) {
     CHECK(worst_difference(x.grad(), nhwc({-.06746377, .04442286, -.10309661, .1213923, -.01866434, .02113461,
                                            -.04285899, .04901999, .24110003, -.21805912, -.13140816, .11311247,
                                            -.0178409, .01537063, -.05250228, .04634129})) < 5e-9);
+    const std::vector<double> dx = x.grad().to_vector();
+    for (std::size_t c = 0; c < 4; ++c)  // y does not change when all of a channel does
+        CHECK(std::abs(dx[c] + dx[c + 4] + dx[c + 8] + dx[c + 12]) < 1e-15);
 }
 
 TEST_CASE_TEMPLATE("batch norm gradients: all inputs, every mix of ReLU and shortcut", D, Reference, Cpu) {

@@ -119,6 +119,32 @@ TEST_CASE_TEMPLATE("label smoothing is least at a finite gap", D, Reference, Cpu
     }
 }
 
+// The gaps ln((K-1)(1-eps)/eps) of the paper's form and ln((1-eps+eps/K)/(eps/K)) of the uniform one.
+TEST_CASE("label smoothing is least at the gap that its formula gives, for many K and eps") {
+    const struct {
+        std::size_t classes;
+        double eps, paper, uniform;
+    } rows[] = {{10, .05, 5.141664, 5.252273},   {10, .1, 4.394449, 4.510860},   {10, .2, 3.583519, 3.713572},
+                {100, .05, 7.539559, 7.550135},  {100, .1, 6.792344, 6.803505},  {100, .2, 5.981414, 5.993961},
+                {1000, .05, 9.851194, 9.852247}, {1000, .1, 9.103979, 9.105091}, {1000, .2, 8.293049, 8.294300}};
+    for (const auto& row : rows)
+        for (const SmoothingForm form : {SmoothingForm::paper, SmoothingForm::uniform}) {
+            std::vector<double> values(row.classes, 0.0);
+            values[3] = form == SmoothingForm::paper ? row.paper : row.uniform;
+            const Variable<double> z(Tensor<double>::from({1, static_cast<Index>(row.classes)}, values), true);
+            cross_entropy(z, Tensor<std::int64_t>::from({1}, {3}), {.label_smoothing = row.eps, .form = form})
+                .backward();
+            for (const double dz : z.grad().to_vector()) CHECK(std::abs(dz) <= 5e-7 / 4);  // the gap's digits, p(1-p)
+        }
+}
+
+TEST_CASE_TEMPLATE("the pixels of an image are rows", D, Reference, Cpu) {
+    // PyTorch's logits are (1, 3, 2, 2), 0 to 11 modulo 5; its loss of the labels 0 1 2 1 is 3.0519146185.
+    const Variable<double, D> z(Tensor<double, D>::from({4, 3}, {0, 4, 3, 1, 0, 4, 2, 1, 0, 3, 2, 1}), true);
+    const Variable<double, D> loss = cross_entropy(z, Tensor<std::int64_t, D>::from({4}, {0, 1, 2, 1}));
+    CHECK(std::abs(loss.item() - 3.0519146185) <= 1e-10);
+}
+
 TEST_CASE_TEMPLATE("cross_entropy: gradients", D, Reference, Cpu) {
     const std::vector<double> weights = {1, 2, .5};
     const Tensor<std::int64_t, D> labels = Tensor<std::int64_t, D>::from({4}, {0, -100, 2, 1});
