@@ -25,6 +25,7 @@ inline constexpr Index gemm_depth =
 inline constexpr Index gemm_columns = 1024;  // the block of B is then 2 MB, in the third-level cache
 inline constexpr Index gemm_rows = 112;      // with 512 columns of A 224 KB: it stays in the second-level cache
 inline constexpr Index gemm_tasks = 8;       // at least, so that threads end at about the same time
+inline constexpr Index gemm_near = 6144;     // numbers of B that stay in a first-level cache of 32 KB beside A
 inline constexpr Index gemm_small = 65536;   // multiply-adds that are not worth waking a thread: some microseconds
 
 // Where the block of C, the rows of A and the panels of B lie that one parallel region multiplies.
@@ -55,26 +56,36 @@ inline Index copy_a(const GemmBlock& block, Index first, Index rows, float* to) 
 inline void multiply_block(const GemmBlock& block, Index first, Index rows, Index panel_begin, Index panel_end) {
     const Index depth = block.panels.depth;
     const bool by_row = block.layout == ALayout::by_row;
+    // A small B: one tile of rows after the other with all panels, so that A is read and C is written in order, once.
+    const bool near = depth * block.panels.columns <= gemm_near;
+    const Index step = near ? tile_rows(rows, block.panels.vectors) : rows;
     // Reading A where it is pays when it is read only a few times and its rows do not collide.
-    const bool copied = panel_end - panel_begin > 4 || block.a_stride % 512 == 0;
+    const bool copied = (!near && panel_end - panel_begin > 4) || block.a_stride % 512 == 0;
     const Index longest = by_row ? rows * (round_up(depth, 16) + 16) : depth * (round_up(rows, 16) + 16);
     const HostBuffer<float> copy(copied ? longest : 0);
     const float* a = copied ? copy.data() : block.a + first * (by_row ? block.a_stride : 1);
     const Index a_stride = copied ? copy_a(block, first, rows, copy.data()) : block.a_stride;
+    const Index a_step = by_row ? step * a_stride : step;
     const Run run{0, 0, depth};
-    for (Index p = panel_begin; p < panel_end; ++p) {
-        const Panel panel = block.panels[p];
-        const float* b = block.packed + panel.offset;
-        const TileTarget target{block.c + first * block.c_stride + panel.first,
-                                block.c_stride,
-                                panel.last(),
-                                block.add,
-                                block.bias ? block.bias + panel.first : nullptr,
-                                true};
-        if (by_row)
-            tile_column<ALayout::by_row>(rows, panel.vectors, a, a_stride, b, panel.stride(), &run, 1, target);
-        else
-            tile_column<ALayout::by_column>(rows, panel.vectors, a, a_stride, b, panel.stride(), &run, 1, target);
+    for (Index row = 0; row < rows; row += step, a += a_step) {
+        const Index some = std::min(step, rows - row);
+        // The rows of a tile are too many short streams for the processor to see what comes next.
+        if (near && by_row && a_stride == depth)
+            for (Index i = 0; i < a_step; i += 16) __builtin_prefetch(a + a_step + i, 0, 2);
+        for (Index p = panel_begin; p < panel_end; ++p) {
+            const Panel panel = block.panels[p];
+            const float* b = block.packed + panel.offset;
+            const TileTarget target{block.c + (first + row) * block.c_stride + panel.first,
+                                    block.c_stride,
+                                    panel.last(),
+                                    block.add,
+                                    block.bias ? block.bias + panel.first : nullptr,
+                                    true};
+            if (by_row)
+                tile_column<ALayout::by_row>(some, panel.vectors, a, a_stride, b, panel.stride(), &run, 1, target);
+            else
+                tile_column<ALayout::by_column>(some, panel.vectors, a, a_stride, b, panel.stride(), &run, 1, target);
+        }
     }
 }
 
