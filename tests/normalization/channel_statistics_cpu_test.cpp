@@ -47,7 +47,7 @@ TEST_CASE("merging moments gives those of all values") {
 TEST_CASE("channel statistics survive a mean far above the deviation, drifts and outliers") {
     Generator generator{6, 0, 0};
     constexpr double eps = 1.0 / (1 << 24);
-    for (const Index C : {1, 3, 16, 24, 64, 130})
+    for (const Index C : {1, 3, 16, 24, 64, 130, 513})
         for (const Index M : {2, 17, 129, 4000, 20000})
             for (int kind = 0; kind < level_kinds; ++kind) {
                 CAPTURE(C);
@@ -66,9 +66,11 @@ TEST_CASE("channel statistics survive a mean far above the deviation, drifts and
                     worst_mean = std::max(worst_mean, std::abs(mean.read<1>()(c) - exact.mean) / unit);
                     worst_var = std::max(worst_var, std::abs(var.read<1>()(c) / exact.squares - 1) / eps);
                 }
-                // The float sums run over 128 rows: e = 128 eps at worst, some eps where roundings do not conspire.
-                CHECK(worst_mean <= 4);
-                CHECK(worst_var <= 4 * 128);
-                if (kind == 0) CHECK(worst_var <= 16);
+                // The float sums run over 128 rows: e = 128 eps at worst. Where roundings are random, 3 eps is their
+                // deviation, and where s is close to the mean, they count little more than once.
+                CHECK(worst_mean <= 3 * 128 + 1);
+                CHECK(worst_var <= 8 * 128);
+                if (kind == 0) CHECK(worst_mean <= 4);
+                if (kind == 0) CHECK(worst_var <= 32);
             }
 }

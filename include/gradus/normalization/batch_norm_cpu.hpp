@@ -1,7 +1,7 @@
 // normalization/batch_norm_cpu.hpp   The fast twin of batch_norm.hpp: bound by memory, so every pass does all it can.
-// Passes   Statistics: x. Forward: x and the shortcut in, y out. Backward: x and dy (and y with both ReLU and shortcut)
-//          for the two sums; then the same in, dx and dshortcut out. The second pass of each pair takes the rows in the
-//          opposite order, because the last ones are still in the cache.
+// Passes   Statistics: x, an eighth of it twice. Forward: x and the shortcut in, y out. Backward: x and dy (and y with
+//          both ReLU and shortcut) for the two sums; then the same in, dx and dshortcut out. The second pass of each
+//          pair takes the rows in the opposite order, because the last ones are still in the cache.
 // How vectors and threads are used is in channel_lanes_cpu.hpp, the statistics in channel_statistics_cpu.hpp.
 #pragma once
 
@@ -36,6 +36,7 @@ struct BatchNormLanes {
 
 template <class T>
 struct BatchNormForwardKernel {
+    static constexpr Index streams = 2;
     const T *x, *shortcut;
     const Sum<T>*mean, *scale, *beta;  // by lane
     Sum<T> least;                      // the smallest y: 0 with a ReLU, -infinity without
@@ -86,6 +87,7 @@ GRADUS_INLINE V batch_norm_masked_lanes(bool relu, const T* y, V value_without_s
 
 template <class T>
 struct BatchNormSumsKernel {
+    static constexpr Index streams = 2;
     const T *x, *y, *dy;
     bool relu;
     const Sum<T>*mean, *scale, *beta;  // by lane
@@ -126,39 +128,28 @@ void batch_norm_backward_sums(Cpu, const BatchNormSaved<T>& saved, Matrix<const 
     const Index C = plan.channels;
     HostBuffer<double> sums(plan.blocks * 2 * C);  // of each block: sum g, then sum g*(x - mean)
     parallel_for(plan.blocks, [&](Index block) {
-        double* block_sums = sums.data() + block * 2 * C;
-        std::fill(block_sums, block_sums + 2 * C, 0.0);
-        LaneBuffer<Sum<T>> sum(plan), product(plan);
-        const BatchNormSumsKernel<T> kernel{saved.x.data(),    saved.y.data(),    dy.data(),
-                                            saved.relu,        lanes.mean.data(), lanes.scale.data(),
-                                            lanes.beta.data(), sum.data(),        product.data()};
-        const Index end = std::min(plan.rows, (block + 1) * plan.block_rows), chunk = plan.repeat * channel_chunk;
-        for (Index begin = block * plan.block_rows; begin < end; begin += chunk) {
-            sum.fill(0);
-            product.fill(0);
-            walk_channels<T>(plan, begin, std::min(end, begin + chunk), kernel);
-            sum.add_repeats();
-            product.add_repeats();
-            for (Index c = 0; c < C; ++c) {
-                block_sums[c] += sum.data()[c];
-                block_sums[C + c] += product.data()[c];
-            }
+        ChannelSums<T> both(plan);
+        const BatchNormSumsKernel<T> kernel{saved.x.data(),    saved.y.data(),      dy.data(),
+                                            saved.relu,        lanes.mean.data(),   lanes.scale.data(),
+                                            lanes.beta.data(), both.recent_first(), both.recent_second()};
+        both.run(block * plan.block_rows, std::min(plan.rows, (block + 1) * plan.block_rows), kernel);
+        for (Index c = 0; c < C; ++c) {
+            sums.data()[block * 2 * C + c] = both.first(c);
+            sums.data()[block * 2 * C + C + c] = both.second(c);
         }
     });
+    for (Index block = 1; block < plan.blocks; ++block)
+        for (Index i = 0; i < 2 * C; ++i) sums.data()[i] += sums.data()[block * 2 * C + i];
     for (Index c = 0; c < C; ++c) {
-        double first = 0, second = 0;
-        for (Index block = 0; block < plan.blocks; ++block) {
-            first += sums.data()[block * 2 * C + c];
-            second += sums.data()[block * 2 * C + C + c];
-        }
-        dbeta(c) = static_cast<Sum<T>>(first);
-        dgamma(c) = static_cast<Sum<T>>(second * saved.by.rstd(c));
+        dbeta(c) = plan.blocks > 0 ? static_cast<Sum<T>>(sums.data()[c]) : Sum<T>(0);
+        dgamma(c) = plan.blocks > 0 ? static_cast<Sum<T>>(sums.data()[C + c] * saved.by.rstd(c)) : Sum<T>(0);
     }
 }
 
 // Equation (7) with what is constant in a channel taken together: dx = scale*g - b - k*(x - mean).
 template <class T>
 struct BatchNormBackwardKernel {
+    static constexpr Index streams = 2;
     const T *x, *y, *dy;
     bool relu;
     const Sum<T>*mean, *scale, *beta, *b, *k;  // by lane

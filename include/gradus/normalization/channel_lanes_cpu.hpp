@@ -5,12 +5,14 @@
 //          (fewer than repeat) go through the same code, one lane at a time.
 // Threads  Blocks of rows of at least 256 KB, at most 64 of them. Their number and the order in which their sums are
 //          added depend on M and C alone.
+// Sums     in float over a chunk of rows, then in double: exact enough for any M, and still at the speed of float.
 // float runs on vectors; the other types run the same code with one lane.
 #pragma once
 
 #include <algorithm>
 #include <numeric>
 #include <type_traits>
+#include <utility>
 
 #include "gradus/core/allocator.hpp"
 #include "gradus/core/element.hpp"
@@ -25,8 +27,12 @@ inline constexpr int channel_strip = 4;
 // How an (M, C) matrix is cut, see above.
 struct ChannelPlan {
     ChannelPlan(Index M, Index C, bool vectors, Index element_bytes) : rows(M), channels(C) {
-        const Index unit = vectors ? Index{channel_strip} * vec_floats : 1;
-        repeat = C > 0 ? unit / std::gcd(C, unit) : 1;
+        // Whole strips where that takes nine of them at most; else whole vectors, so that the numbers of all lanes fit
+        // the first-level cache; and where they would not, for a C that is wide and odd, rows with a rest.
+        const Index vector = vectors ? vec_floats : 1, strip = vectors ? channel_strip * vector : 1;
+        repeat = C > 0 ? vector / std::gcd(C, vector) : 1;
+        if (C > 0 && C / std::gcd(C, strip) <= 9) repeat = strip / std::gcd(C, strip);
+        if (repeat * C > 4096) repeat = 1;
         lanes = repeat * C;
         const Index wanted =
             std::max(ceil_div(M, 64), ceil_div(Index{256} << 10, std::max(C, Index{1}) * element_bytes));
@@ -36,13 +42,14 @@ struct ChannelPlan {
     Index rows, channels, repeat, lanes, block_rows, blocks;
 };
 
-// One number per lane from one number per channel.
+// One number per lane from one number per channel. As long as whole vectors.
 template <class S>
 class LaneBuffer {
 public:
-    explicit LaneBuffer(const ChannelPlan& plan) : size_(plan.lanes), channels_(plan.channels), buffer_(size_) {}
+    explicit LaneBuffer(const ChannelPlan& plan)
+        : size_(plan.lanes), channels_(plan.channels), buffer_(round_up(plan.lanes, vec_floats)) {}
     S* data() const { return buffer_.data(); }
-    void fill(S value) { std::fill(data(), data() + size_, value); }
+    void fill(S value) { std::fill(data(), data() + round_up(size_, vec_floats), value); }
     // lane l holds the number of channel l mod C.
     void spread_channels() {
         for (Index l = channels_; l < size_; ++l) data()[l] = data()[l - channels_];
@@ -58,27 +65,36 @@ private:
     HostBuffer<S> buffer_;
 };
 
-// Runs kernel.columns<V, N>(offset, rows, stride, lane) on all columns of the rows [begin, end): N vectors V that start
-// at element `offset` of the matrix, belong to the lanes from `lane` on, and repeat after `stride` elements. A matrix
-// wider than a strip is walked row by row: memory is then one stream, which is worth more (2.5 times, measured at
-// C = 256) than keeping a strip's numbers in registers.
+// Runs kernel.columns<V, N>(offset, rows, stride, lane) on all columns of some rows: N vectors V that start at element
+// `offset` of the matrix, belong to the lanes from `lane` on, and repeat after `stride` elements.
+template <class Kernel>
+void walk_lanes(const ChannelPlan& plan, Index offset, Index rows, Index stride, const Kernel& kernel) {
+    constexpr Index strip = channel_strip * vec_floats;
+    Index lane = 0;
+    for (; lane + strip <= plan.lanes; lane += strip)
+        kernel.template columns<Vec, channel_strip>(offset + lane, rows, stride, lane);
+    for (; lane + vec_floats <= plan.lanes; lane += vec_floats)
+        kernel.template columns<Vec, 1>(offset + lane, rows, stride, lane);
+    for (; lane < plan.lanes; ++lane) kernel.template columns<float, 1>(offset + lane, rows, stride, lane);
+}
+// All rows [begin, end). Where they are one strip wide, the numbers of all lanes stay in registers. Wider rows are taken
+// from `Kernel::streams` equal parts of them at a time: so a lane's numbers are loaded and stored once for several rows,
+// and memory is still read in ascending order, at a few places. (Neighbouring rows together would be 1.8 times slower
+// at C = 256: the processor does not foresee that order.)
 template <class T, class Kernel>
 void walk_channels(const ChannelPlan& plan, Index begin, Index end, const Kernel& kernel) {
-    const Index wide_rows = (end - begin) / plan.repeat, tail = begin + wide_rows * plan.repeat;
     if constexpr (std::is_same_v<T, float>) {
-        const Index strip = channel_strip * vec_floats;
-        const Index band = plan.lanes == strip ? wide_rows : 1;
-        for (Index row = 0; row < wide_rows; row += band)
-            for (Index lane = 0; lane < plan.lanes; lane += strip)
-                kernel.template columns<Vec, channel_strip>(begin * plan.channels + row * plan.lanes + lane,
-                                                            std::min(band, wide_rows - row), plan.lanes, lane);
-        if (tail == end) return;
-        for (Index c = 0; c < plan.channels; ++c)
-            kernel.template columns<float, 1>(tail * plan.channels + c, end - tail, plan.channels, c);
-    } else {
-        for (Index c = 0; c < plan.channels; ++c)
-            kernel.template columns<Sum<T>, 1>(begin * plan.channels + c, end - begin, plan.channels, c);
+        const bool is_strip = plan.lanes == Index{channel_strip} * vec_floats;
+        const Index rows = (end - begin) / plan.repeat, start = begin * plan.channels;
+        const Index together = is_strip ? rows : Kernel::streams, steps = rows / std::max(together, Index{1});
+        for (Index i = 0; i < steps; ++i)
+            walk_lanes(plan, start + i * plan.lanes, together, steps * plan.lanes, kernel);
+        for (Index i = steps * together; i < rows; ++i) walk_lanes(plan, start + i * plan.lanes, 1, plan.lanes, kernel);
+        begin += rows * plan.repeat;
     }
+    if (begin == end) return;
+    for (Index c = 0; c < plan.channels; ++c)
+        kernel.template columns<Sum<T>, 1>(begin * plan.channels + c, end - begin, plan.channels, c);
 }
 
 // V is Vec on float elements, or one number, which elements of any type convert to.
@@ -99,8 +115,57 @@ GRADUS_INLINE void store_lanes(T* p, V v) {
 template <class V>
 inline constexpr Index lanes_of = std::is_same_v<V, Vec> ? vec_floats : 1;
 
-// Float sums run over a chunk of rows, this many times `repeat`, and are then added up in double: short enough for
-// accuracy, long enough to make what follows a chunk cheap.
-inline constexpr Index channel_chunk = 128;
+// to += from, from = 0, on whole vectors.
+inline void drain(double* from, double* to, Index lanes) {
+    for (Index l = 0; l < lanes; ++l) to[l] += std::exchange(from[l], 0.0);
+}
+inline void drain(float* from, double* to, Index lanes) {
+    constexpr Index step = vec_floats / 2;  // as many doubles as a register holds
+    typedef float Narrow __attribute__((vector_size(step * sizeof(float)), may_alias));
+    typedef double Wide __attribute__((vector_size(step * sizeof(double)), may_alias));
+    for (Index l = 0; l < lanes; l += step) {
+        Narrow& sums = *reinterpret_cast<Narrow*>(from + l);
+        *reinterpret_cast<Wide*>(to + l) += __builtin_convertvector(sums, Wide);
+        sums = Narrow{};
+    }
+}
+
+// Two sums for every channel. A kernel adds to the recent ones, by lane, over a chunk of rows: short enough for the
+// accuracy of float, long enough to make what follows a chunk cheap.
+template <class T>
+class ChannelSums {
+public:
+    static constexpr Index chunk = 128;  // times `repeat` rows
+
+    explicit ChannelSums(const ChannelPlan& plan)
+        : plan_(plan), recent_first_(plan), recent_second_(plan), first_(plan), second_(plan) {
+        recent_first_.fill(0);
+        recent_second_.fill(0);
+    }
+    Sum<T>* recent_first() const { return recent_first_.data(); }
+    Sum<T>* recent_second() const { return recent_second_.data(); }
+
+    // The sums over the rows [begin, end), which first(c) and second(c) then give.
+    template <class Kernel>
+    void run(Index begin, Index end, const Kernel& kernel) {
+        first_.fill(0);
+        second_.fill(0);
+        const Index step = plan_.repeat * chunk, lanes = round_up(plan_.lanes, vec_floats);
+        for (; begin < end; begin += step) {
+            walk_channels<T>(plan_, begin, std::min(end, begin + step), kernel);
+            drain(recent_first(), first_.data(), lanes);
+            drain(recent_second(), second_.data(), lanes);
+        }
+        first_.add_repeats();
+        second_.add_repeats();
+    }
+    double first(Index c) const { return first_.data()[c]; }
+    double second(Index c) const { return second_.data()[c]; }
+
+private:
+    const ChannelPlan& plan_;
+    LaneBuffer<Sum<T>> recent_first_, recent_second_;
+    LaneBuffer<double> first_, second_;
+};
 
 }  // namespace gradus::inline GRADUS_ABI

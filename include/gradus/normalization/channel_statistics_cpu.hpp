@@ -1,14 +1,15 @@
-// normalization/channel_statistics_cpu.hpp   Mean and variance of every channel in one pass over memory.
+// normalization/channel_statistics_cpu.hpp   Mean and variance of every channel in little more than one pass.
 // Problem  sum x^2 - (sum x)^2 / M cancels where the mean is large; subtracting the mean first needs a second pass.
-// Answer   A block of rows is read in chunks. Sums are taken of x - s, with s the mean of the rows before; the first
-//          chunk, which has none before it, is read twice (from the cache). Chunks and blocks are merged by
+// Answer   In a block of n rows, sums are taken of x - s, with s the mean of its first eighth, which is read twice (from
+//          the cache): mean = s + sum (x - s) / n, squares = sum (x - s)^2 - (sum (x - s))^2 / n. Blocks are merged by
 //              mean    = mean_a + (mean_b - mean_a) n_b / n,                                        n = n_a + n_b
 //              squares = squares_a + squares_b + (mean_b - mean_a)^2 n_a n_b / n
 //          (Chan, Golub, LeVeque 1979, "Updating formulae and a pairwise algorithm for computing sample variances").
-// Error    Let e be the relative error of the float sums over a chunk. A chunk b with its mean d away from s has
-//          squares_b = sum (x-s)^2 - n_b d^2, with an error of e (squares_b + n_b d^2). Merging adds d^2 n_a n_b / n to
-//          the squares, at least n_b d^2 / 3 as 2 n_a >= n_b. So the variance's relative error stays below 4e (and the
-//          rounding of s), however large the mean is and however it drifts.
+// Error    Let e be the relative error of a sum of a block, and d = mean - s. squares has an error of at most
+//          e sum (x - s)^2 = e (squares + n d^2). The first n/8 rows lie d from the mean on average, so the other 7n/8
+//          lie d/7 on its other side, and squares >= n/8 d^2 + 7n/8 (d/7)^2 = n d^2 / 7. So the variance's relative error
+//          stays below 8e (and the rounding of s), however large the mean is and however it drifts; likewise the error
+//          of the mean, e sum |x - s| / n, below 3e standard deviations.
 #pragma once
 
 #include "gradus/core/view.hpp"
@@ -18,6 +19,7 @@ namespace gradus::inline GRADUS_ABI {
 
 template <class T>
 struct ChannelMomentsKernel {
+    static constexpr Index streams = 4;
     const T* x;
     const Sum<T>* shift;
     Sum<T>*sum, *squares;  // by lane: sum (x - shift) and sum (x - shift)^2 are added
@@ -59,32 +61,21 @@ inline void merge(Moments& a, double count_a, const Moments& b, double share_b) 
 
 template <class T>
 void block_moments(const ChannelPlan& plan, Index begin, Index end, const T* x, Moments* moments) {
-    LaneBuffer<Sum<T>> shift(plan), sum(plan), squares(plan);
-    const ChannelMomentsKernel<T> kernel{x, shift.data(), sum.data(), squares.data()};
+    LaneBuffer<Sum<T>> shift(plan);
+    ChannelSums<T> sums(plan);
+    const ChannelMomentsKernel<T> kernel{x, shift.data(), sums.recent_first(), sums.recent_second()};
+    const Index eighth = std::min(end - begin, round_up(ceil_div(end - begin, 8), plan.repeat));
     shift.fill(0);
-    for (Index c = 0; c < plan.channels; ++c) moments[c] = Moments{};
-    double seen = 0;              // rows before this chunk
-    bool is_shift_known = false;  // the first time, only s is found
-    while (begin < end) {
-        const Index rows = plan.repeat * (seen == 0 ? channel_chunk / 2 : channel_chunk);
-        const Index stop = std::min(end, begin + rows);
-        sum.fill(0);
-        squares.fill(0);
-        walk_channels<T>(plan, begin, stop, kernel);
-        sum.add_repeats();
-        squares.add_repeats();
-        const double count = static_cast<double>(stop - begin), share = count / (seen + count), inverse = 1 / count;
-        for (Index c = 0; c < plan.channels; ++c) {
-            const double first = sum.data()[c], second = squares.data()[c], s = shift.data()[c];
-            if (is_shift_known) merge(moments[c], seen, {s + first * inverse, second - first * first * inverse}, share);
-            shift.data()[c] = static_cast<Sum<T>>(is_shift_known ? moments[c].mean : first * inverse);
-        }
-        shift.spread_channels();
-        if (is_shift_known) {
-            seen += count;
-            begin = stop;
-        }
-        is_shift_known = true;
+    sums.run(begin, begin + eighth, kernel);
+    for (Index c = 0; c < plan.channels; ++c)
+        shift.data()[c] = static_cast<Sum<T>>(sums.first(c) / static_cast<double>(eighth));
+    shift.spread_channels();
+
+    sums.run(begin, end, kernel);
+    const double count = static_cast<double>(end - begin), inverse = 1 / count;
+    for (Index c = 0; c < plan.channels; ++c) {
+        const double difference = sums.first(c) * inverse;  // mean - s
+        moments[c] = {shift.data()[c] + difference, sums.second(c) - difference * difference * count};
     }
 }
 
