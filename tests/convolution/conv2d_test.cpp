@@ -2,6 +2,7 @@
 // all three gradients. conv2d_cpu.hpp sends a shape to one of the twins, and the cases below reach them all:
 //     conv2d_direct_cpu.hpp, conv2d_weights_cpu.hpp, conv2d_window_cpu.hpp     strides, dilation, groups, few channels
 //     conv2d_winograd_cpu.hpp, conv2d_winograd_weights_cpu.hpp                 3x3 of stride 1
+//     conv2d_winograd_wide_cpu.hpp                                             the same, large weights
 //     conv2d_groups_cpu.hpp                                                    groups of a few channels
 //     depthwise_cpu.hpp, depthwise_cells_cpu.hpp, depthwise_weights_cpu.hpp    groups = channels
 //     conv2d_im2col_cpu.hpp                                                    double
@@ -171,6 +172,24 @@ TEST_CASE("conv2d: Winograd's kernels agree with the specification in double") {
     for (const Case& c : winograd_cases()) compare<float>(c, 32 * float_eps);
 }
 
+TEST_CASE("conv2d: Winograd's kernel for large weights gives the bits of the one for small weights") {
+    for (const Case& c : winograd_cases()) {
+        const Index p = c.options.padding;
+        const auto x = tensor_of<float>(numbers(c.N * c.H * c.W * c.C, 1), {c.N, c.H, c.W, c.C});
+        const auto w = tensor_of<float>(numbers(c.O * 9 * c.C, 2), {c.O, 3, 3, c.C});
+        const auto b = tensor_of<float>(numbers(c.O, 3), {c.O});
+        const std::vector<Tap> taps = forward_correlation(3, 3, 1, p, 1, c.P(), c.Q()).front().taps;
+        const WeightMatrix matrix = forward_weights(w.read<4>(), 1);
+        const std::vector<double> before = numbers(c.N * c.P() * c.Q() * c.O, 4);
+        for (bool add : {false, true}) {
+            auto narrow = tensor_of<float>(before, {c.N, c.P(), c.Q(), c.O}), wide = narrow.clone();
+            winograd_correlate(x.read<4>(), matrix, taps, p, b.read<1>().data(), narrow.write<4>(), add);
+            winograd_correlate_wide(x.read<4>(), matrix, taps, p, b.read<1>().data(), wide.write<4>(), add);
+            CHECK(values_of(narrow) == values_of(wide));
+        }
+    }
+}
+
 TEST_CASE("conv2d: the float kernels agree with the specification in double") {
     for (const Case& c : odd_cases()) compare<float>(c, 8 * float_eps);
 }
@@ -191,6 +210,7 @@ TEST_CASE("conv2d: the same bits with any number of threads") {
         {3, 14, 14, 128, 128, 3, 3, {1, 1}},       // Winograd, weights point by point
         {37, 9, 9, 16, 24, 3, 3, {2, 1}},          // direct
         {3, 7, 7, 256, 192, 3, 3, {2, 1}},         // direct, a large weight
+        {5, 7, 7, 272, 256, 3, 3, {1, 1}},         // Winograd, a large weight
         {5, 30, 30, 3, 16, 3, 3, {1, 1}},          // few channels
         {9, 14, 14, 24, 24, 3, 3, {1, 1, 1, 24}},  // depthwise
         {9, 14, 14, 32, 32, 3, 3, {1, 1, 1, 8}},   // narrow groups

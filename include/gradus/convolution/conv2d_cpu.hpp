@@ -1,6 +1,7 @@
 // convolution/conv2d_cpu.hpp   The fast twins of conv2d.hpp, and which algorithm serves which shape.
 //     float          depthwise: G = C = O                    depthwise_cpu.hpp, depthwise_weights_cpu.hpp
-//                    3x3 of stride 1, enough channels        conv2d_winograd_cpu.hpp, conv2d_winograd_weights_cpu.hpp
+//                    3x3 of stride 1, enough channels        conv2d_winograd_cpu.hpp, conv2d_winograd_wide_cpu.hpp,
+//                                                            conv2d_winograd_weights_cpu.hpp
 //                    1x1 of stride 1: a matrix product       machine/cpu/gemm.hpp
 //                    narrow groups                           conv2d_groups_cpu.hpp, then as above or below
 //                    everything else                         conv2d_direct_cpu.hpp, conv2d_weights_cpu.hpp
@@ -15,15 +16,23 @@
 #include "gradus/convolution/conv2d_weights_cpu.hpp"
 #include "gradus/convolution/conv2d_winograd_cpu.hpp"
 #include "gradus/convolution/conv2d_winograd_weights_cpu.hpp"
+#include "gradus/convolution/conv2d_winograd_wide_cpu.hpp"
 #include "gradus/convolution/depthwise_cpu.hpp"
 #include "gradus/convolution/depthwise_weights_cpu.hpp"
 
 namespace gradus::inline GRADUS_ABI {
 
-// Winograd needs 3x3 kernels of stride 1; it pays where the channels fill the vectors of its transforms.
-inline bool use_winograd(Index KH, Index KW, const Conv2dOptions& options, Index C, Index O) {
+// Winograd needs 3x3 kernels of stride 1; it pays where the channels fill the vectors of its transforms. Weights above
+// 256 KB become so large that their transform must be worth it: writing and reading one of the 36 numbers that a pair of
+// channels has takes as long as about 25 multiply-adds, about 1000 in all, and each output pixel saves up to 9.
+inline constexpr Index winograd_near = 65536;
+inline bool use_winograd(const Array4<const float>::Extents& weight, const Conv2dOptions& options,
+                         const Array4<const float>::Extents& y) {
+    const auto [O, KH, KW, C] = weight;
     const auto [s, p, d, G] = options;
-    return KH == 3 && KW == 3 && s == 1 && d == 1 && G == 1 && p <= 2 && C >= 12 && O >= 12 && C * O <= 65536;
+    if (KH != 3 || KW != 3 || s != 1 || d != 1 || G != 1 || p > 2 || C < 12 || O < 12) return false;
+    const WinogradTiles tiles(y[0], y[1], y[2]);
+    return C * O <= winograd_near || 9 * y[0] * y[1] * y[2] > 36 * tiles.tile_row_count() * tiles.across + 1000;
 }
 
 // A 1x1 kernel of stride 1 without border is a matrix product over all pixels.
@@ -57,7 +66,10 @@ inline void conv2d_forward(Cpu, Array4<const float> x, Array4<const float> weigh
     }
     const WeightMatrix matrix = forward_weights(weight, G);
     const std::vector<Correlation> all = forward_correlation(KH, KW, s, p, d, y.shape()[1], y.shape()[2]);
-    if (use_winograd(KH, KW, options, I, O)) return winograd_correlate(x, matrix, all.front().taps, p, first, y, false);
+    if (use_winograd(weight.shape(), options, y.shape())) {
+        const auto winograd = I * O <= winograd_near ? winograd_correlate : winograd_correlate_wide;
+        return winograd(x, matrix, all.front().taps, p, first, y, false);
+    }
     if (is_depthwise(options, I, O)) return depthwise_correlate(x, weight, first, all, y, false);
     correlate(x, matrix, G, first, all, y, false);
 }
@@ -78,8 +90,10 @@ inline void conv2d_backward_data(Cpu, Array4<const float> dy, Array4<const float
     }
     const WeightMatrix matrix = backward_weights(weight, G);
     const std::vector<Correlation> phases = backward_correlations(KH, KW, s, p, d, dx.shape()[1], dx.shape()[2]);
-    if (use_winograd(KH, KW, options, I, O))
-        return winograd_correlate(dy, matrix, phases.front().taps, 2 - p, nullptr, dx, add);
+    if (use_winograd(weight.shape(), options, dy.shape())) {
+        const auto winograd = I * O <= winograd_near ? winograd_correlate : winograd_correlate_wide;
+        return winograd(dy, matrix, phases.front().taps, 2 - p, nullptr, dx, add);
+    }
     if (is_depthwise(options, I, O)) return depthwise_correlate(dy, weight, nullptr, phases, dx, add);
     correlate(dy, matrix, G, nullptr, phases, dx, add);
 }
@@ -97,7 +111,7 @@ inline void conv2d_backward_weights(Cpu, Array4<const float> x, Array4<const flo
         conv2d_backward_weights(Cpu{}, x, dy, wide.options(), wide.view(), Write::overwrite);
         return wide.collect(dweight, mode);
     }
-    if (use_winograd(KH, KW, options, I, O))
+    if (use_winograd(dweight.shape(), options, dy.shape()))
         return WinogradWeightGradient(x, dy, options.padding, dweight).compute(mode);
     if (is_depthwise(options, I, O)) return depthwise_backward_weights(x, dy, options, dweight, mode);
     DirectWeightGradient(x, dy, options, dweight).compute(mode);

@@ -157,20 +157,20 @@ GRADUS_NOT_INLINE void transform_output_tile(const float* m, Index stride, const
     }
 }
 
-// One row of tiles of y. Tiles may stick out of the image, and vectors out of the channels: such a tile goes to a block
-// of its own first.
+// One row of tiles of y, `count` of its channels from `first` on. Tiles may stick out of the image, and vectors out of
+// the channels: such a tile goes to a block of its own first.
 inline void transform_output(const float* m, Index stride, const WinogradTiles& tiles, Index tile_row,
-                             const float* bias, Array4<float> y, bool add) {
-    const Index channels = y.shape()[3], padded = round_up(channels, vec_floats), top = 4 * (tile_row % tiles.down);
+                             const float* bias, Array4<float> y, Index first, Index count, bool add) {
+    const Index channels = y.shape()[3], padded = round_up(count, vec_floats), top = 4 * (tile_row % tiles.down);
     const Index row_stride = tiles.columns * channels, rows = std::min<Index>(4, tiles.rows - top);
-    float* first = y.data() + (tile_row / tiles.down * tiles.rows + top) * row_stride;
+    float* start_of_row = y.data() + (tile_row / tiles.down * tiles.rows + top) * row_stride + first;
     for (Index t = 0; t < tiles.across; ++t) {
         const Index columns = std::min<Index>(4, tiles.columns - 4 * t);
-        for (Index c = 0; c < channels; c += vec_floats) {
+        for (Index c = 0; c < count; c += vec_floats) {
             const float* from = m + t * padded + c;
-            float* to = first + 4 * t * channels + c;
-            const Index lanes = std::min<Index>(vec_floats, channels - c);
-            const float* start = bias ? bias + c : nullptr;
+            float* to = start_of_row + 4 * t * channels + c;
+            const Index lanes = std::min<Index>(vec_floats, count - c);
+            const float* start = bias ? bias + first + c : nullptr;
             if (rows == 4 && columns == 4 && lanes == vec_floats) {
                 transform_output_tile(from, stride, start, to, row_stride, channels, add);
                 continue;
@@ -188,30 +188,41 @@ inline void transform_output(const float* m, Index stride, const WinogradTiles& 
     }
 }
 
-// U: 36 matrices (depth, columns) in panels, from 9 taps in the order in which they touch the input.
-inline void transform_weights(const WeightMatrix& weight, const std::vector<Tap>& taps, float* u) {
-    const Panels nine(9 * weight.depth, weight.columns), one(weight.depth, weight.columns);
-    const HostBuffer<float> packed(nine.size());
-    pack_weights(weight, 1, taps, packed.data());
-    parallel_for(one.count(), [&](Index p) {
-        const Index size = weight.depth * one[p].stride();
-        const float* from = packed.data() + nine[p].offset;
-        float* to = u + one[p].offset;
-        for (Index i = 0; i < size; i += vec_floats) {
-            Vec half[6][3];
-            GRADUS_UNROLL for (int v = 0; v < 3; ++v) {
-                const Vec w[3] = {load(from + v * size + i), load(from + (3 + v) * size + i),
-                                  load(from + (6 + v) * size + i)};
-                Vec out[6];
-                evaluate_kernel(w, out);
-                GRADUS_UNROLL for (int k = 0; k < 6; ++k) half[k][v] = out[k];
-            }
-            GRADUS_UNROLL for (int k = 0; k < 6; ++k) {
-                Vec out[6];
-                evaluate_kernel(half[k], out);
-                GRADUS_UNROLL for (int l = 0; l < 6; ++l) store(to + (k * 6 + l) * one.size() + i, out[l]);
-            }
+// U of one panel of columns and some rows of it: 36 matrices, point_size floats apart, from 9 taps in the order in which
+// they touch the input. Taps and result are panel.stride() wide.
+inline constexpr Index winograd_depth = 32;  // rows at a time: with 32 columns 9 taps are 36 KB
+inline void transform_weight_rows(const WeightMatrix& weight, const std::vector<Tap>& taps, const Panel& panel,
+                                  Index first, float* u, Index point_size) {
+    const Index rows = std::min(winograd_depth, weight.depth - first), size = rows * panel.stride();
+    const HostBuffer<float> packed(9 * size);
+    for (std::size_t t = 0; t < 9; ++t)
+        pack_panel(panel, rows,
+                   weight.at(0, taps[t]) + first * weight.depth_stride + panel.first * weight.column_stride,
+                   weight.depth_stride, weight.column_stride, packed.data() + static_cast<Index>(t) * size);
+    for (Index i = 0; i < size; i += vec_floats) {
+        const float* from = packed.data() + i;
+        float* to = u + first * panel.stride() + i;
+        Vec half[6][3];
+        GRADUS_UNROLL for (int v = 0; v < 3; ++v) {
+            const Vec w[3] = {load(from + v * size), load(from + (3 + v) * size), load(from + (6 + v) * size)};
+            Vec out[6];
+            evaluate_kernel(w, out);
+            GRADUS_UNROLL for (int k = 0; k < 6; ++k) half[k][v] = out[k];
         }
+        GRADUS_UNROLL for (int k = 0; k < 6; ++k) {
+            Vec out[6];
+            evaluate_kernel(half[k], out);
+            GRADUS_UNROLL for (int l = 0; l < 6; ++l) store(to + (k * 6 + l) * point_size, out[l]);
+        }
+    }
+}
+// U: 36 matrices (depth, columns) in panels.
+inline void transform_weights(const WeightMatrix& weight, const std::vector<Tap>& taps, float* u) {
+    const Panels panels(weight.depth, weight.columns);
+    const Index parts = ceil_div(weight.depth, winograd_depth);
+    parallel_for(panels.count() * parts, [&](Index task) {
+        const Panel panel = panels[task / parts];
+        transform_weight_rows(weight, taps, panel, task % parts * winograd_depth, u + panel.offset, panels.size());
     });
 }
 
@@ -250,7 +261,8 @@ inline void winograd_correlate(Array4<const float> x, const WeightMatrix& weight
             }
         }
         for (Index row = first; row < last; ++row)
-            transform_output(m.data() + (row - first) * tiles.across * O, m_stride, tiles, row, bias, y, add);
+            transform_output(m.data() + (row - first) * tiles.across * O, m_stride, tiles, row, bias, y, 0,
+                             weight.columns, add);
     });
 }
 
