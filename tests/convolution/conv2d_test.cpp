@@ -174,6 +174,7 @@ TEST_CASE("conv2d: Winograd's kernels agree with the specification in double") {
 
 TEST_CASE("conv2d: Winograd's kernel for large weights gives the bits of the one for small weights") {
     for (const Case& c : winograd_cases()) {
+        if (c.N == 0) continue;  // conv2d_forward does not get so far
         const Index p = c.options.padding;
         const auto x = tensor_of<float>(numbers(c.N * c.H * c.W * c.C, 1), {c.N, c.H, c.W, c.C});
         const auto w = tensor_of<float>(numbers(c.O * 9 * c.C, 2), {c.O, 3, 3, c.C});
