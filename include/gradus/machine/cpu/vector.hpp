@@ -1,8 +1,8 @@
 // machine/cpu/vector.hpp   Vec: as many floats as one register of this machine holds, in the compiler's own vector
 //                          type.
 //     Vec y = a * load(x) + b;   store(p, y);              + - * / and comparisons work lane by lane
-// g++ and clang turn these into SSE, AVX, AVX-512 or NEON at -O2, without a library; the square root alone needs an
-// intrinsic. Vectors never cross a function that is not inlined: how they are passed would depend on the instruction
+// g++ and clang turn these into SSE, AVX, AVX-512 or NEON at -O2, without a library; the square root
+// and incomplete vectors take intrinsics. Vectors never cross a function that is not inlined: how they are passed would depend on the instruction
 // set.
 #pragma once
 
@@ -69,6 +69,9 @@ GRADUS_INLINE void store_some(float* p, Vec v, Index count) {
         store(p, v);
         return;
     }
+#if defined(__AVX512F__)
+    _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << count) - 1), v);
+#else
     alignas(sizeof(Vec)) float lanes[vec_floats];
     store(lanes, v);
     const float* from = lanes;
@@ -78,10 +81,14 @@ GRADUS_INLINE void store_some(float* p, Vec v, Index count) {
         p += part;
         from += part;
     }
+#endif
 }
 // The same way in; the other lanes are 0.
 GRADUS_INLINE Vec load_some(const float* p, Index count) {
     if (count == vec_floats) return load(p);
+#if defined(__AVX512F__)
+    return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), p);
+#else
     alignas(sizeof(Vec)) float lanes[vec_floats] = {};
     float* to = lanes;
     for (Index part = vec_floats / 2; part > 0; part /= 2) {
@@ -91,6 +98,7 @@ GRADUS_INLINE Vec load_some(const float* p, Index count) {
         to += part;
     }
     return load(lanes);
+#endif
 }
 
 constexpr Index round_up(Index n, Index unit) { return (n + unit - 1) / unit * unit; }
