@@ -36,24 +36,26 @@ inline void avg_pool2d_backward(Cpu, Array4<const float> dy, const PoolWindows& 
                                 Array4<float> dx, Write mode) {
     const auto [N, H, W, C] = dx.shape();
     const Index P = dy.shape()[1], Q = dy.shape()[2], height = H, width = W, channels = C;
-    const HostBuffer<IndexRange> column_readers(width);  // two divisions for each column, not for each pixel
+    // Once for each column, not for each pixel.
+    const HostBuffer<IndexRange> column_readers(width);
     for (Index w = 0; w < width; ++w) column_readers.data()[w] = columns.readers(w);
+    const HostBuffer<float> row_divisors(P), column_divisors(Q);
+    for (Index i = 0; i < P; ++i) row_divisors.data()[i] = static_cast<float>(rows.divisor(i));
+    for (Index j = 0; j < Q; ++j) column_divisors.data()[j] = static_cast<float>(columns.divisor(j));
     parallel_for(N * height, [&](Index task) {
         const Index n = task / height, h = task % height;
         const IndexRange is = rows.readers(h);
         for (Index w = 0; w < width; ++w) {
             const IndexRange js = column_readers.data()[w];
             float* to = dx.data() + (task * width + w) * channels;
-            Write next = mode;  // the first window may overwrite, the others add
-            for (Index i = is.begin; i < is.end; ++i)
-                for (Index j = js.begin; j < js.end; ++j) {
-                    const float* from = dy.data() + ((n * P + i) * Q + j) * channels;
-                    const float size = static_cast<float>(rows.divisor(i) * columns.divisor(j));
-                    for (Index c = 0; c < channels; c += vec_floats)
-                        put_vector(to + c, load(from + c) / size, std::min<Index>(vec_floats, channels - c), next);
-                    next = Write::add;
-                }
-            if (next == Write::overwrite) std::fill_n(to, channels, 0.0f);  // no window reads this pixel
+            for (Index c = 0; c < channels; c += vec_floats) {
+                Vec sum{};
+                for (Index i = is.begin; i < is.end; ++i)
+                    for (Index j = js.begin; j < js.end; ++j)
+                        sum += load(dy.data() + ((n * P + i) * Q + j) * channels + c) /
+                               (row_divisors.data()[i] * column_divisors.data()[j]);
+                put_vector(to + c, sum, std::min<Index>(vec_floats, channels - c), mode);
+            }
         }
     });
 }

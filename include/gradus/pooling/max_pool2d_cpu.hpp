@@ -72,21 +72,21 @@ inline void max_pool2d_backward(Cpu, Array4<const float> dy, Array4<const std::u
         for (Index w = 0; w < width; ++w) {
             const IndexRange js = column_readers.data()[w];
             float* to = dx.data() + (task * width + w) * channels;
-            Write next = mode;  // the first window may overwrite, the others add
-            for (Index i = is.begin; i < is.end; ++i)
-                for (Index j = js.begin; j < js.end; ++j) {
-                    const Index from = ((n * P + i) * Q + j) * channels;
-                    const PlaceVec here =
-                        static_cast<std::int32_t>(place_in_window(rows, columns, i, j, h, w)) - PlaceVec{};
-                    for (Index c = 0; c < channels; c += vec_floats) {
+            const Index first_place = place_in_window(rows, columns, is.begin, js.begin, h, w);
+            for (Index c = 0; c < channels; c += vec_floats) {
+                Vec sum{};
+                Index row_place = first_place;  // in window (i, js.begin)
+                for (Index i = is.begin; i < is.end; ++i, row_place -= rows.stride * columns.kernel) {
+                    Index place = row_place;
+                    for (Index j = js.begin; j < js.end; ++j, place -= columns.stride) {
+                        const Index from = ((n * P + i) * Q + j) * channels + c;
+                        const PlaceVec here = static_cast<std::int32_t>(place) - PlaceVec{};
                         // Lanes past the last channel are read, and not written.
-                        const Vec share =
-                            load_places(winner.data() + from + c) == here ? load(dy.data() + from + c) : Vec{};
-                        put_vector(to + c, share, std::min<Index>(vec_floats, channels - c), next);
+                        sum += load_places(winner.data() + from) == here ? load(dy.data() + from) : Vec{};
                     }
-                    next = Write::add;
                 }
-            if (next == Write::overwrite) std::fill_n(to, channels, 0.0f);  // no window reads this pixel
+                put_vector(to + c, sum, std::min<Index>(vec_floats, channels - c), mode);
+            }
         }
     });
 }

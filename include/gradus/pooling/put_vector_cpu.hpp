@@ -8,13 +8,8 @@ namespace gradus::inline GRADUS_ABI {
 
 // Writes or adds the first `lanes` lanes. What lies behind them may belong to another thread: it is not even read.
 GRADUS_INLINE void put_vector(float* target, Vec value, Index lanes, Write mode) {
-    if (mode == Write::overwrite) {
-        store_some(target, value, lanes);
-    } else if (lanes == vec_floats) {
-        store(target, load(target) + value);
-    } else {
-        for (Index l = 0; l < lanes; ++l) target[l] += value[l];
-    }
+    if (mode == Write::add) value += load_some(target, lanes);
+    store_some(target, value, lanes);
 }
 
 }  // namespace gradus::inline GRADUS_ABI
