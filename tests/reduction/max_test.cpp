@@ -4,6 +4,9 @@
 
 #include <cmath>
 #include <limits>
+#include <vector>
+
+#include "gradus/core/print.hpp"
 
 using namespace gradus;
 
@@ -42,6 +45,31 @@ TEST_CASE_TEMPLATE("a NaN and an infinity", D, Reference, Cpu) {
     const Values y = max(Variable<float, D>(x), {1}).value().to_vector();
     CHECK(std::isnan(y[0]));
     CHECK(y[1] == -infinity);
+}
+
+// Few different values, so that there are ties within and between vectors, rows, and parts of a long run; and NaNs.
+template <class T>
+void check_positions(const Shape& shape, double share_of_nan) {
+    CAPTURE(shape);
+    CAPTURE(share_of_nan);
+    Generator generator{3, 0, 0};
+    std::vector<T> values(static_cast<std::size_t>(shape.numel()));
+    for (T& value : values) {
+        const bool is_nan = generator.uniform() < share_of_nan;
+        value = is_nan ? std::numeric_limits<T>::quiet_NaN() : static_cast<T>(generator.below(5));
+    }
+    const Tensor<T, Cpu> x = Tensor<T, Cpu>::from(shape, values);
+    CHECK(argmax(x, 1).to_vector() == argmax(x.template to<Reference>(), 1).to_vector());
+}
+
+TEST_CASE("positions on Cpu are those of Reference") {
+    for (const Shape& shape :
+         {Shape{1, 1, 1}, Shape{3, 200, 1}, Shape{700, 127, 1}, Shape{5, 129, 1}, Shape{1, 100003, 1}, Shape{2, 7, 5},
+          Shape{3, 9, 70}, Shape{2, 1, 300}, Shape{1, 5, 20001}, Shape{1, 9001, 33}})
+        for (const double share_of_nan : {0.0, 1e-4, 0.3, 1.0}) {
+            check_positions<float>(shape, share_of_nan);
+            check_positions<double>(shape, share_of_nan);
+        }
 }
 
 TEST_CASE("a maximum of nothing is an error") {

@@ -9,6 +9,16 @@
 
 using namespace gradus;
 
+TEST_CASE("row_vector fills the lanes behind a row") {
+    const Tensor<float> x = Tensor<float>::ones({3 * vec_floats});
+    for (Index size = 1; size <= 2 * vec_floats; ++size)
+        for (Index k = 0; k < size; k += vec_floats) {
+            float lanes[vec_floats];
+            store(lanes, row_vector(x.data(), k, size, -7));
+            for (Index l = 0; l < vec_floats; ++l) CHECK(lanes[l] == (k + l < size ? 1.0f : -7.0f));
+        }
+}
+
 TEST_CASE("row_max and row_exp_sum of rows of any length") {
     const double eps = std::numeric_limits<float>::epsilon();
     for (const Index size : {1, 2, 15, 16, 17, 100}) {

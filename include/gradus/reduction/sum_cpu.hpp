@@ -29,10 +29,8 @@ inline void add_rows(const float* x, Index R, Index B, float* sums) {
         Vec chain[4] = {};
         Index r = 0;
         for (; r + 4 * lanes <= R; r += 4 * lanes)
-            for (Index k = 0; k < 4; ++k) chain[k] += load(x + r + k * lanes);
-        const Vec all = (chain[0] + chain[1]) + (chain[2] + chain[3]);
-        float sum = 0;
-        for (Index lane = 0; lane < lanes; ++lane) sum += all[lane];
+            GRADUS_UNROLL for (Index k = 0; k < 4; ++k) chain[k] += load(x + r + k * lanes);
+        float sum = add_lanes((chain[0] + chain[1]) + (chain[2] + chain[3]));
         for (; r < R; ++r) sum += x[r];
         *sums = sum;
         return;
@@ -41,8 +39,8 @@ inline void add_rows(const float* x, Index R, Index B, float* sums) {
     for (; b + 4 * lanes <= B; b += 4 * lanes) {
         Vec sum[4] = {};
         for (Index r = 0; r < R; ++r)
-            for (Index k = 0; k < 4; ++k) sum[k] += load(x + r * B + b + k * lanes);
-        for (Index k = 0; k < 4; ++k) store(sums + b + k * lanes, sum[k]);
+            GRADUS_UNROLL for (Index k = 0; k < 4; ++k) sum[k] += load(x + r * B + b + k * lanes);
+        GRADUS_UNROLL for (Index k = 0; k < 4; ++k) store(sums + b + k * lanes, sum[k]);
     }
     for (; b < B; b += lanes) {
         Vec sum = {};

@@ -11,18 +11,13 @@
 
 namespace gradus::inline GRADUS_ABI {
 
+inline constexpr float lane_numbers[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
 // The elements of x from k on, as far as there are `size` of them; `fill` in the other lanes.
 GRADUS_INLINE Vec row_vector(const float* x, Index k, Index size, float fill) {
-    Vec v = load(x + k);
-    for (Index lane = size - k; lane < vec_floats; ++lane) v[lane] = fill;
-    return v;
-}
-
-// In the order of a tree: lanes that are vec_floats/2 apart first.
-GRADUS_INLINE float add_lanes(Vec v) {
-    for (int half = vec_floats / 2; half > 0; half /= 2)
-        for (int lane = 0; lane < half; ++lane) v[lane] += v[lane + half];
-    return v[0];
+    const Vec v = load(x + k);
+    if (size - k >= vec_floats) return v;
+    return Math::select(load(lane_numbers) < static_cast<float>(size - k), v, broadcast(fill));
 }
 
 inline float row_max(const float* x, Index size) {
@@ -32,9 +27,7 @@ inline float row_max(const float* x, Index size) {
         const Vec v = row_vector(x, k, size, lowest);
         largest = v > largest ? v : largest;
     }
-    float result = largest[0];
-    for (int lane = 1; lane < vec_floats; ++lane) result = std::max(result, largest[lane]);
-    return result;
+    return max_lanes(largest);
 }
 
 inline float row_exp_sum(const float* x, Index size, float m) {

@@ -17,9 +17,17 @@ GRADUS_INLINE void put_row_vector(float* row, Index k, Index size, Vec value, Wr
 inline void softmax_forward(Cpu, Matrix<const float> x, Matrix<float> y) {
     const Index M = x.shape()[0], K = x.shape()[1];
     parallel_rows(M, K, [&](Index n) {
-        const float *from = x.data() + n * K, m = row_max(from, K), s = row_exp_sum(from, K, m);
+        const float *from = x.data() + n * K, m = row_max(from, K);
+        float* to = y.data() + n * K;
+        Vec sum{};
+        for (Index k = 0; k < K; k += vec_floats) {
+            const Vec e = Math::exp(row_vector(from, k, K, -std::numeric_limits<float>::infinity()) - m);
+            put_row_vector(to, k, K, e, Write::overwrite);
+            sum += e;
+        }
+        const float s = add_lanes(sum);
         for (Index k = 0; k < K; k += vec_floats)
-            put_row_vector(y.data() + n * K, k, K, Math::exp(load(from + k) - m) / s, Write::overwrite);
+            put_row_vector(to, k, K, row_vector(to, k, K, 0) / s, Write::overwrite);
     });
 }
 

@@ -58,3 +58,19 @@ TEST_CASE("sqrt gives the bits of std::sqrt in every lane") {
     CHECK(std::isnan(ends[2]));
     CHECK(ends[3] == std::sqrt(0x1p-149f));
 }
+
+TEST_CASE("add_lanes and max_lanes fold all lanes, those first that lie half a vector apart") {
+    Vec powers;
+    for (int i = 0; i < vec_floats; ++i) powers[i] = static_cast<float>(1 << i);
+    CHECK(add_lanes(powers) == static_cast<float>((1 << vec_floats) - 1));
+    for (int i = 0; i < vec_floats; ++i) {
+        Vec v = broadcast(-3);
+        v[i] = -2;
+        CHECK(max_lanes(v) == -2);
+    }
+    Vec v{};
+    v[0] = 1e8f;
+    v[vec_floats / 2] = -1e8f;  // cancels before it can swallow the 1
+    v[1] = 1;
+    CHECK(add_lanes(v) == 1);
+}

@@ -6,6 +6,7 @@
 // set.
 #pragma once
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -99,6 +100,31 @@ GRADUS_INLINE Vec load_some(const float* p, Index count) {
     }
     return load(lanes);
 #endif
+}
+
+// One number from all lanes, in the order of a tree: first those that lie half a vector apart. op takes two floats, or two
+// vectors of any number of lanes.
+template <int count>
+struct Lanes {
+    typedef float Type __attribute__((vector_size(count * sizeof(float))));
+};
+template <int count, class Op>
+GRADUS_INLINE float fold_lanes(typename Lanes<count>::Type v, const Op& op) {
+    if constexpr (count == 4) {
+        return op(op(v[0], v[2]), op(v[1], v[3]));
+    } else {
+        struct Halves {
+            typename Lanes<count / 2>::Type low, high;
+        };
+        const Halves halves = std::bit_cast<Halves>(v);
+        return fold_lanes<count / 2>(op(halves.low, halves.high), op);
+    }
+}
+GRADUS_INLINE float add_lanes(Vec v) {
+    return fold_lanes<vec_floats>(v, [](auto a, auto b) { return a + b; });
+}
+GRADUS_INLINE float max_lanes(Vec v) {
+    return fold_lanes<vec_floats>(v, [](auto a, auto b) { return a > b ? a : b; });
 }
 
 constexpr Index round_up(Index n, Index unit) { return (n + unit - 1) / unit * unit; }
