@@ -138,6 +138,9 @@ const std::vector<Case>& odd_cases() {
         {2, 10, 9, 8, 12, 3, 3, {2, 1, 2, 4}},    // groups, stride, dilation
         {2, 6, 6, 6, 12, 1, 1, {1, 0, 1, 2}},     // grouped 1x1
         {2, 9, 9, 24, 48, 3, 3, {1, 1, 1, 12}},   // groups of 2 to 4 channels, four in a vector
+        {2, 8, 9, 40, 40, 3, 3, {1, 1, 1, 20}},   // groups of 2 and 2, neighbouring lanes
+        {1, 9, 9, 12, 12, 5, 3, {2, 2, 1, 3}},    // of 4 and 4, stride 2
+        {2, 6, 17, 24, 24, 3, 3, {1, 2, 2, 3}},   // of 8 and 8, dilation
         {2, 7, 19, 40, 40, 3, 3, {1, 1, 1, 40}},  // depthwise, pixels of 40 channels two at a time
         {2, 7, 7, 24, 24, 3, 3, {1, 1, 1, 24}},   // depthwise
         {2, 9, 11, 19, 19, 3, 3, {2, 1, 1, 19}},  // depthwise, stride 2

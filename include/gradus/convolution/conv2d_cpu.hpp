@@ -1,10 +1,11 @@
 // convolution/conv2d_cpu.hpp   The fast twins of conv2d.hpp, and which algorithm serves which shape.
-//     float          depthwise: G = C = O                    depthwise_cpu.hpp, depthwise_weights_cpu.hpp
-//                    3x3 of stride 1, enough channels        conv2d_winograd_cpu.hpp, conv2d_winograd_wide_cpu.hpp,
-//                                                            conv2d_winograd_weights_cpu.hpp
-//                    1x1 of stride 1: a matrix product       machine/cpu/gemm.hpp
-//                    narrow groups                           conv2d_groups_cpu.hpp, then as above or below
-//                    everything else                         conv2d_direct_cpu.hpp, conv2d_weights_cpu.hpp
+//     float          1x1 of stride 1: a matrix product             machine/cpu/gemm.hpp
+//                    3x3 of stride 1, enough channels              conv2d_winograd_cpu.hpp, conv2d_winograd_wide_cpu.hpp,
+//                                                                  conv2d_winograd_weights_cpu.hpp
+//                    depthwise: G = C = O                          depthwise_cpu.hpp, depthwise_weights_cpu.hpp
+//                    groups of 2, 4, 8 channels, as many outputs   depthwise_cpu.hpp, conv2d_groups_cpu.hpp
+//                    other groups narrower than a vector           conv2d_groups_cpu.hpp, then as below
+//                    everything else                               conv2d_direct_cpu.hpp, conv2d_weights_cpu.hpp
 //     Half, BFloat16 converted to float, some images at a time, and back
 //     double         conv2d_im2col_cpu.hpp
 #pragma once
@@ -45,11 +46,6 @@ Matrix<T> pixels_of(Array4<T> x) {
     return {x.data(), {N * H * W, C}};
 }
 
-inline bool is_depthwise(const Conv2dOptions& options, Index I, Index O) { return I == 1 && O == options.groups; }
-inline Index groups_to_merge(const Conv2dOptions& options, Index I, Index O) {
-    return is_depthwise(options, I, O) ? 1 : groups_in_vector(options, I, O / options.groups);
-}
-
 inline void conv2d_forward(Cpu, Array4<const float> x, Array4<const float> weight, Vector<const float> bias,
                            const Conv2dOptions& options, Array4<float> y) {
     if (y.size() == 0) return;
@@ -59,18 +55,18 @@ inline void conv2d_forward(Cpu, Array4<const float> x, Array4<const float> weigh
     if (is_matrix_product(KH, KW, options))
         return gemm(Cpu{}, pixels_of(x), Transpose::no, Matrix<const float>(weight.data(), {O, I}), Transpose::yes,
                     pixels_of(y), Write::overwrite, first);
-    if (const Index together = groups_to_merge(options, I, O); together > 1) {
-        const BlockDiagonal wide(weight.shape(), options, together);
-        wide.fill(weight);
-        return conv2d_forward(Cpu{}, x, wide.view(), bias, wide.options(), y);
-    }
     const WeightMatrix matrix = forward_weights(weight, G);
     const std::vector<Correlation> all = forward_correlation(KH, KW, s, p, d, y.shape()[1], y.shape()[2]);
     if (use_winograd(weight.shape(), options, y.shape())) {
         const auto winograd = I * O <= winograd_near ? winograd_correlate : winograd_correlate_wide;
         return winograd(x, matrix, all.front().taps, p, first, y, false);
     }
-    if (is_depthwise(options, I, O)) return depthwise_correlate(x, weight, first, all, y, false);
+    if (is_depthwise(G, I, O)) return depthwise_correlate(x, matrix, first, all, y, false);
+    if (const Index together = groups_in_vector(options, I, O / G); together > 1) {
+        const BlockDiagonal wide(weight.shape(), options, together);
+        wide.fill(weight);
+        return conv2d_forward(Cpu{}, x, wide.view(), bias, wide.options(), y);
+    }
     correlate(x, matrix, G, first, all, y, false);
 }
 
@@ -83,18 +79,18 @@ inline void conv2d_backward_data(Cpu, Array4<const float> dy, Array4<const float
     if (is_matrix_product(KH, KW, options))
         return gemm(Cpu{}, pixels_of(dy), Transpose::no, Matrix<const float>(weight.data(), {O, I}), Transpose::no,
                     pixels_of(dx), mode);
-    if (const Index together = groups_to_merge(options, I, O); together > 1) {
-        const BlockDiagonal wide(weight.shape(), options, together);
-        wide.fill(weight);
-        return conv2d_backward_data(Cpu{}, dy, wide.view(), wide.options(), dx, mode);
-    }
     const WeightMatrix matrix = backward_weights(weight, G);
     const std::vector<Correlation> phases = backward_correlations(KH, KW, s, p, d, dx.shape()[1], dx.shape()[2]);
     if (use_winograd(weight.shape(), options, dy.shape())) {
         const auto winograd = I * O <= winograd_near ? winograd_correlate : winograd_correlate_wide;
         return winograd(dy, matrix, phases.front().taps, 2 - p, nullptr, dx, add);
     }
-    if (is_depthwise(options, I, O)) return depthwise_correlate(dy, weight, nullptr, phases, dx, add);
+    if (is_depthwise(G, I, O)) return depthwise_correlate(dy, matrix, nullptr, phases, dx, add);
+    if (const Index together = groups_in_vector(options, I, O / G); together > 1) {
+        const BlockDiagonal wide(weight.shape(), options, together);
+        wide.fill(weight);
+        return conv2d_backward_data(Cpu{}, dy, wide.view(), wide.options(), dx, mode);
+    }
     correlate(dy, matrix, G, nullptr, phases, dx, add);
 }
 
@@ -106,14 +102,14 @@ inline void conv2d_backward_weights(Cpu, Array4<const float> x, Array4<const flo
         return;
     }
     const auto [O, KH, KW, I] = dweight.shape();
-    if (const Index together = groups_to_merge(options, I, O); together > 1) {
+    if (I == 1 && O == options.groups) return depthwise_backward_weights(x, dy, options, dweight, mode);
+    if (const Index together = groups_in_vector(options, I, O / options.groups); together > 1) {
         const BlockDiagonal wide(dweight.shape(), options, together);
         conv2d_backward_weights(Cpu{}, x, dy, wide.options(), wide.view(), Write::overwrite);
         return wide.collect(dweight, mode);
     }
     if (use_winograd(dweight.shape(), options, dy.shape()))
         return WinogradWeightGradient(x, dy, options.padding, dweight).compute(mode);
-    if (is_depthwise(options, I, O)) return depthwise_backward_weights(x, dy, options, dweight, mode);
     DirectWeightGradient(x, dy, options, dweight).compute(mode);
 }
 

@@ -1,5 +1,5 @@
 // convolution/conv2d_groups_cpu.hpp   Groups that are narrower than a vector: several of them as one.
-// Problem  With 4 channels a group, three quarters of a vector of 16 stay empty, and every tap is a run of only 4.
+// Problem  With 4 channels in a group, three quarters of a vector of 16 stay empty, and every tap is a run of only 4.
 // Answer   As many groups as fill a vector become one group. Its weight is block-diagonal: zeros where output and input
 //          are of different groups. A wider sum takes more multiply-adds of a vector, fewer groups take fewer: their
 //          number stays what it was, and the rest, tiles and the writing of results, becomes less. The gradient of the

@@ -1,10 +1,15 @@
-// convolution/depthwise_cpu.hpp   Depthwise convolution: every channel has its own kernel (G = C = O).
-// Problem  There is no sum over channels, so no matrix product: one multiply-add for each number that is loaded. What
-//          counts is that loads come from the first-level cache, and that memory is read in order, once.
+// convolution/depthwise_cpu.hpp   Depthwise convolution, every channel with its own kernel (G = C = O), and groups of 2,
+//                                 4 or 8 channels with as many outputs.
+// Problem  There is no sum over channels, or a short one, so no matrix product: one multiply-add, or some, for each
+//          number that is loaded. What counts is that loads come from the first-level cache, and that memory is read in
+//          order, once.
 // Answer   Vectors run over channels. Forward and backward-data read the image where it is: a block of up to 16
 //          neighbouring outputs sits in registers while the taps go by, then the same block of the next channels. The
 //          taps outside of the image are left out (depthwise_cells_cpu.hpp). Both are correlations as
 //          conv2d_window_cpu.hpp has them. The gradient of the weights is in depthwise_weights_cpu.hpp.
+// Groups   A group's channels are neighbouring lanes. The sum over them is one over distances: lane l multiplies what
+//          it sees itself, then what lane l^1 sees, l^2, l^3, ... (^ is the exclusive or); such an exchange of lanes is
+//          one instruction, and no lane is wasted.
 #pragma once
 
 #include <array>
@@ -12,10 +17,8 @@
 #include <utility>
 #include <vector>
 
+#include "gradus/convolution/conv2d_direct_cpu.hpp"
 #include "gradus/convolution/depthwise_cells_cpu.hpp"
-#include "gradus/core/allocator.hpp"
-#include "gradus/machine/cpu/thread_pool.hpp"
-#include "gradus/machine/cpu/tile.hpp"
 
 namespace gradus::inline GRADUS_ABI {
 
@@ -32,26 +35,49 @@ struct DepthwiseLine {
     const float* next_y;
 };
 
-// One vector of channels, from channel c on, of outputs [j, j + Pixels).
-template <int Pixels>
-GRADUS_NOT_INLINE void depthwise_block(const DepthwiseLine& line, Index j, Index c, const float* weight,
-                                       const std::vector<DepthwiseTap>& taps, const float* bias, bool add) {
+// The weights of one correlation: for each tap and each distance a number for every channel.
+struct DepthwiseWeights {
+    Index width;  // channels of a group
+    Index step;   // floats between two distances; two taps lie width * step apart
+    const float* data;
+    const float* bias;  // or none
+};
+
+template <int Distance, int... Lane>
+GRADUS_INLINE Vec exchanged(Vec v, std::integer_sequence<int, Lane...>) {
+    return __builtin_shufflevector(v, v, (Lane ^ Distance)...);
+}
+// sum += weight * x of the lanes at distances 0 to Distance; the weights of two distances lie `step` floats apart.
+template <int Distance, int Pixels>
+GRADUS_INLINE void add_products(Vec (&sum)[Pixels], const Vec (&x)[Pixels], const float* weight, Index step) {
+    if constexpr (Distance > 0) add_products<Distance - 1>(sum, x, weight, step);
+    const Vec w = load(weight + Distance * step);
+    GRADUS_UNROLL for (int i = 0; i < Pixels; ++i) sum[i] +=
+        w * exchanged<Distance>(x[i], std::make_integer_sequence<int, vec_floats>{});
+}
+
+// One vector of channels, from channel c on, of outputs [j, j + Pixels); groups of `Width` channels.
+template <int Width, int Pixels>
+GRADUS_NOT_INLINE void depthwise_block(const DepthwiseLine& line, Index j, Index c, const DepthwiseWeights& weights,
+                                       const std::vector<DepthwiseTap>& taps, bool add) {
     const Index ahead = j * line.channels + c / vec_floats * Pixels * line_floats;
     GRADUS_UNROLL for (int i = 0; i < Pixels; ++i) {
         __builtin_prefetch(line.next_x + ahead + i * line_floats, 0, 2);
         __builtin_prefetch(line.next_y + ahead + i * line_floats, 1, 2);
     }
     Vec sum[Pixels];
-    const Vec start = bias ? load(bias + c) : Vec{};
+    const Vec start = weights.bias ? load(weights.bias + c) : Vec{};
     GRADUS_UNROLL for (int i = 0; i < Pixels; ++i) sum[i] = start;
-    const float* x = line.x + j * line.x_step + c;
-    const Index one = line.x_step, two = 2 * one, three = 3 * one;
     for (const DepthwiseTap& tap : taps) {
-        const Vec w = load(weight + tap.weight + c);
-        const float* from = x + tap.x;
-        GRADUS_UNROLL for (int i = 0; i < Pixels; ++i) {
-            if (i > 0 && i % 4 == 0) from += 4 * one;  // one pointer for four pixels, as in tile.hpp
-            sum[i] += w * load(from + (i % 4 == 0 ? 0 : i % 4 == 1 ? one : i % 4 == 2 ? two : three));
+        const float* from = line.x + j * line.x_step + c + tap.x;
+        const float* weight = weights.data + tap.weight + c;
+        if constexpr (Width == 1) {
+            const Vec w = load(weight);
+            GRADUS_UNROLL for (int i = 0; i < Pixels; ++i) sum[i] += w * load(from + i * line.x_step);
+        } else {
+            Vec x[Pixels];
+            GRADUS_UNROLL for (int i = 0; i < Pixels; ++i) x[i] = load(from + i * line.x_step);
+            add_products<Width - 1>(sum, x, weight, weights.step);
         }
     }
     float* y = line.y + j * line.y_step + c;
@@ -67,21 +93,32 @@ GRADUS_NOT_INLINE void depthwise_block(const DepthwiseLine& line, Index j, Index
     GRADUS_UNROLL for (int i = 0; i < Pixels; ++i) store(y + i * step, sum[i]);
 }
 
-using DepthwiseBlock = void (*)(const DepthwiseLine&, Index, Index, const float*, const std::vector<DepthwiseTap>&,
-                                const float*, bool);
-template <int... Pixel>
+using DepthwiseBlock = void (*)(const DepthwiseLine&, Index, Index, const DepthwiseWeights&,
+                                const std::vector<DepthwiseTap>&, bool);
+// Registers for a pixel: its sum; with more than one channel in a group also what it sees, and that exchanged.
+constexpr int vectors_of_pixel(Index width) { return width == 1 ? 1 : 3; }
+template <int Width, int... Pixel>
 constexpr std::array<DepthwiseBlock, sizeof...(Pixel)> depthwise_blocks_of(std::integer_sequence<int, Pixel...>) {
-    return {&depthwise_block<Pixel + 1>...};
+    return {&depthwise_block<Width, Pixel + 1>...};
 }
-inline constexpr std::array<DepthwiseBlock, most_rows(1)> depthwise_blocks =
-    depthwise_blocks_of(std::make_integer_sequence<int, most_rows(1)>{});
+template <int Width>
+inline constexpr std::array<DepthwiseBlock, most_rows(vectors_of_pixel(Width))> depthwise_blocks =
+    depthwise_blocks_of<Width>(std::make_integer_sequence<int, most_rows(vectors_of_pixel(Width))>{});
 
-inline void depthwise_line(const DepthwiseLine& line, const float* weight, const std::vector<DepthwiseTap>& taps,
-                           const float* bias, bool add) {
-    const Index width = tile_rows(line.count, 1);
-    for (Index j = 0; j < line.count; j += width) {
-        const DepthwiseBlock block = depthwise_blocks[static_cast<std::size_t>(std::min(width, line.count - j) - 1)];
-        for (Index c = 0; c < line.channels; c += vec_floats) block(line, j, c, weight, taps, bias, add);
+inline DepthwiseBlock depthwise_block_for(Index width, Index pixels) {
+    const std::size_t p = static_cast<std::size_t>(pixels - 1);
+    return width == 1   ? depthwise_blocks<1>[p]
+           : width == 2 ? depthwise_blocks<2>[p]
+           : width == 4 ? depthwise_blocks<4>[p]
+                        : depthwise_blocks<8>[p];
+}
+
+inline void depthwise_line(const DepthwiseLine& line, const DepthwiseWeights& weights,
+                           const std::vector<DepthwiseTap>& taps, bool add) {
+    const Index pixels = tile_rows(line.count, vectors_of_pixel(weights.width));
+    for (Index j = 0; j < line.count; j += pixels) {
+        const DepthwiseBlock block = depthwise_block_for(weights.width, std::min(pixels, line.count - j));
+        for (Index c = 0; c < line.channels; c += vec_floats) block(line, j, c, weights, taps, add);
     }
 }
 
@@ -93,61 +130,70 @@ inline Index pixels_as_one(const Correlation& correlation, Index channels) {
     return side_by_side && wasteful ? vec_floats / std::gcd(channels, Index{vec_floats}) : 1;
 }
 
-// x and y are images; `together` pixels are seen as one.
+// Of one image x the outputs of a cell in one image y; `together` pixels are seen as one.
 inline void depthwise_cell(const DepthwiseCell& cell, const Correlation& correlation, const Image& image,
-                           Index together, const float* weight, const float* bias, float* y, Index y_columns,
-                           bool add) {
+                           Index together, const DepthwiseWeights& weights, float* y, Index y_columns, bool add) {
     const Index C = image.channels, x_column = correlation.step * C, y_column = correlation.spacing * C;
     const Index x_row = x_column * image.columns, y_row = y_column * y_columns;
     const float* x = image.data + cell.row * x_row + cell.column * x_column;
     y += (correlation.first_row * y_columns + correlation.first_column) * C + cell.row * y_row + cell.column * y_column;
     if (cell.columns < 4 && cell.columns < cell.rows) {  // an edge: blocks of outputs below each other
         for (Index j = 0; j < cell.columns; ++j, x += x_column, y += y_column)
-            depthwise_line({cell.rows, C, x, x_row, y, y_row, x, y}, weight, cell.taps, bias, add);
+            depthwise_line({cell.rows, C, x, x_row, y, y_row, x, y}, weights, cell.taps, add);
         return;
     }
     const Index groups = cell.columns / together, done = groups * together;
     for (Index i = 0; i < cell.rows; ++i, x += x_row, y += y_row) {
         const float* next_x = x + 2 * x_row;
         const float* next_y = y + 2 * y_row;
-        depthwise_line({groups, together * C, x, together * x_column, y, together * y_column, next_x, next_y}, weight,
-                       cell.taps, bias, add);
+        depthwise_line({groups, together * C, x, together * x_column, y, together * y_column, next_x, next_y}, weights,
+                       cell.taps, add);
         depthwise_line({cell.columns - done, C, x + done * x_column, x_column, y + done * y_column, y_column,
                         next_x + done * x_column, next_y + done * y_column},
-                       weight, cell.taps, bias, add);
+                       weights, cell.taps, add);
     }
 }
 
-inline void depthwise_correlate(Array4<const float> x, Array4<const float> weight, const float* bias,
+// As many outputs as inputs in each group, at most a vector of them.
+inline bool is_depthwise(Index groups, Index inputs, Index outputs) {
+    const bool fits = inputs == 1 || inputs == 2 || inputs == 4 || inputs == 8;
+    return fits && inputs <= vec_floats && outputs == groups * inputs;
+}
+
+inline void depthwise_correlate(Array4<const float> x, const WeightMatrix& weight, const float* bias,
                                 const std::vector<Correlation>& correlations, Array4<float> y, bool add) {
     const auto [N, H, W, C] = x.shape();
-    const Index KH = weight.shape()[1], KW = weight.shape()[2], y_size = y.size() / N;
+    const Index y_size = y.size() / N, width = weight.depth;
     const Index rows = correlations.front().rows, columns = correlations.front().columns;  // the first has the most
     constexpr Index task_floats = 65536;  // of x: enough to be worth a task
     const Index most_rows_of_task = std::max<Index>(1, task_floats / (correlations.front().step * columns * C));
     const Index bands = ceil_div(rows, most_rows_of_task), band_rows = ceil_div(rows, bands);
 
-    // For each correlation its weights as (taps, together * C) in whole vectors, and the cells of each band.
-    const Index together = pixels_as_one(correlations.front(), C), width = together * C;
-    const Index tap_size = round_up(width, vec_floats);
-    const HostBuffer<float> packed((KH * KW + 1) * tap_size);  // every tap belongs to one correlation; the bias
+    // For each correlation its weights in whole vectors of together * C, and the cells of each band.
+    const Index together = pixels_as_one(correlations.front(), C), step = round_up(together * C, vec_floats);
+    Index taps = 0;
+    for (const Correlation& correlation : correlations) taps += static_cast<Index>(correlation.taps.size());
+    const HostBuffer<float> packed((1 + taps * width) * step);
     float* to = packed.data();
-    if (bias) {
-        for (Index i = 0; i < width; ++i) to[i] = bias[i % C];
-        bias = to;
-    }
-    to += tap_size;
-    std::vector<const float*> weights;
+    for (Index i = 0; bias && i < together * C; ++i) to[i] = bias[i % C];
+    bias = bias ? to : nullptr;
+    to += step;
+    std::vector<DepthwiseWeights> weights;
     std::vector<std::vector<DepthwiseCell>> cells;
     for (const Correlation& correlation : correlations) {
-        weights.push_back(to);
+        weights.push_back({width, step, to, bias});
         for (const Tap& tap : correlation.taps) {
-            for (Index i = 0; i < width; ++i) to[i] = weight.data()[(i % C * KH + tap.u) * KW + tap.v];
-            to += tap_size;
+            for (Index distance = 0; distance < width; ++distance, to += step) {
+                for (Index i = 0; i < together * C; ++i) {
+                    const Index channel = i % C, k = (channel ^ distance) % width;
+                    to[i] = weight.at(channel / width,
+                                      tap)[k * weight.depth_stride + channel % width * weight.column_stride];
+                }
+            }
         }
         for (Index band = 0; band < bands; ++band)
             cells.push_back(cells_of(correlation, band * band_rows, std::min(correlation.rows, (band + 1) * band_rows),
-                                     {nullptr, H, W, C}, tap_size));
+                                     {nullptr, H, W, C}, width * step));
     }
     parallel_for(N * bands, [&, H = H, W = W, C = C](Index task) {
         const Index n = task / bands, band = task % bands;
@@ -155,8 +201,8 @@ inline void depthwise_correlate(Array4<const float> x, Array4<const float> weigh
         for (std::size_t k = 0; k < correlations.size(); ++k)
             for (const DepthwiseCell& cell :
                  cells[k * static_cast<std::size_t>(bands) + static_cast<std::size_t>(band)])
-                depthwise_cell(cell, correlations[k], image, together, weights[k], bias, y.data() + n * y_size,
-                               y.shape()[2], add);
+                depthwise_cell(cell, correlations[k], image, together, weights[k], y.data() + n * y_size, y.shape()[2],
+                               add);
     });
 }
 
