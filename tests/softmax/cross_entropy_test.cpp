@@ -258,7 +258,8 @@ TEST_CASE("cross_entropy takes 16-bit logits and gives a float loss") {
 TEST_CASE("cross_entropy refuses what does not fit") {
     const Variable<float> z = example_logits<float, Cpu>();
     CHECK_THROWS_WITH_AS(cross_entropy(z, Tensor<std::int64_t>::from({4}, {0, 1, 3, 1})),
-                         "cross_entropy: label 3 of row 2 is no class, the logits have 3", Error);
+                         "cross_entropy: label 3 of row 2 is no class: the 4 rows of logits have the classes 0 to 2",
+                         Error);
     CHECK_THROWS_WITH_AS(cross_entropy(z, Tensor<std::int64_t>::from({3}, {0, 1, 2})),
                          "cross_entropy: logits of shape (4, 3) need labels of shape (4,), got (3,)", Error);
     const Tensor<std::int64_t> labels = Tensor<std::int64_t>::from({4}, {0, 1, 2, 1});
