@@ -1,7 +1,7 @@
 // convolution/conv2d_cpu.hpp   The fast twins of conv2d.hpp, and which algorithm serves which shape.
 //     float          1x1 of stride 1: a matrix product             machine/cpu/gemm.hpp
-//                    3x3 of stride 1, enough channels              conv2d_winograd_cpu.hpp, conv2d_winograd_wide_cpu.hpp,
-//                                                                  conv2d_winograd_weights_cpu.hpp
+//                    3x3 of stride 1, enough channels              conv2d_winograd_cpu.hpp and its kin,
+//                                                                  .._wide_cpu.hpp and .._weights_cpu.hpp
 //                    depthwise: G = C = O                          depthwise_cpu.hpp, depthwise_weights_cpu.hpp
 //                    groups of 2, 4, 8 channels, as many outputs   depthwise_cpu.hpp, conv2d_groups_cpu.hpp
 //                    other groups narrower than a vector           conv2d_groups_cpu.hpp, then as below
@@ -24,8 +24,8 @@
 namespace gradus::inline GRADUS_ABI {
 
 // Winograd needs 3x3 kernels of stride 1; it pays where the channels fill the vectors of its transforms. Weights above
-// 256 KB become so large that their transform must be worth it: writing and reading one of the 36 numbers that a pair of
-// channels has takes as long as about 25 multiply-adds, about 1000 in all, and each output pixel saves up to 9.
+// 256 KB become so large that their transform must be worth it: writing and reading one of the 36 numbers that a pair
+// of channels has takes as long as about 25 multiply-adds, about 1000 in all, and each output pixel saves up to 9.
 inline constexpr Index winograd_near = 65536;
 inline bool use_winograd(const Array4<const float>::Extents& weight, const Conv2dOptions& options,
                          const Array4<const float>::Extents& y) {

@@ -30,8 +30,9 @@ namespace gradus::inline GRADUS_ABI {
 
 inline constexpr int winograd_points = 36;
 
-// B^T x of a column of a 6x6 input tile, the rows of points 0, 1, -1 and those of 2, -2, infinity. B interpolates: row p
-// of B^T holds the coefficients of the product of (t - q) over all other finite points q, up to a factor that G contains.
+// B^T x of a column of a 6x6 input tile, the rows of points 0, 1, -1 and those of 2, -2, infinity. B interpolates: row
+// p of B^T holds the coefficients of the product of (t - q) over all other finite points q, up to a factor that G
+// contains.
 GRADUS_INLINE void collect_input_low(const Vec (&x)[6], Vec (&t)[3]) {
     const Vec a = x[4] - 4.0f * x[2], b = x[3] - 4.0f * x[1];
     t[0] = 4.0f * x[0] + (x[4] - 5.0f * x[2]);
@@ -188,8 +189,8 @@ inline void transform_output(const float* m, Index stride, const WinogradTiles& 
     }
 }
 
-// U of one panel of columns and some rows of it: 36 matrices, point_size floats apart, from 9 taps in the order in which
-// they touch the input. Taps and result are panel.stride() wide.
+// U of one panel of columns and some rows of it: 36 matrices, point_size floats apart, from 9 taps in the order in
+// which they touch the input. Taps and result are panel.stride() wide.
 inline constexpr Index winograd_depth = 32;  // rows at a time: with 32 columns 9 taps are 36 KB
 inline void transform_weight_rows(const WeightMatrix& weight, const std::vector<Tap>& taps, const Panel& panel,
                                   Index first, float* u, Index point_size) {

@@ -1,10 +1,11 @@
 // convolution/conv2d_winograd_wide_cpu.hpp   Winograd's 3x3 convolution for weights that no cache holds.
-// Problem  Transformed, the weights of 512 to 512 channels are 38 MB: 36 matrices of 1 MB. conv2d_winograd_cpu.hpp would
-//          read all of them for every unit of tiles.
+// Problem  Transformed, the weights of 512 to 512 channels are 38 MB: 36 matrices of 1 MB. conv2d_winograd_cpu.hpp
+//          would read all of them for every unit of tiles.
 // Answer   The loops the other way around. The tiles of a group of images are transformed first; then a task is some
 //          output channels, one panel: it transforms their weights, multiplies all tiles of the group at all points,
 //          and writes its channels of the outputs. Each transformed weight is used while it is near, and never stored.
-// Cost     as conv2d_winograd_cpu.hpp, and the transform of the weights once for every 128 tiles: about a fifth of them.
+// Cost     as conv2d_winograd_cpu.hpp, and the transform of the weights once for every 128 tiles: about a fifth of
+//          them.
 #pragma once
 
 #include <vector>

@@ -1,5 +1,5 @@
-// convolution/depthwise_cpu.hpp   Depthwise convolution, every channel with its own kernel (G = C = O), and groups of 2,
-//                                 4 or 8 channels with as many outputs.
+// convolution/depthwise_cpu.hpp   Depthwise convolution, where every channel has its own kernel (G = C = O), and groups
+//                                 of 2, 4 or 8 channels with as many outputs.
 // Problem  There is no sum over channels, or a short one, so no matrix product: one multiply-add, or some, for each
 //          number that is loaded. What counts is that loads come from the first-level cache, and that memory is read in
 //          order, once.
@@ -122,8 +122,8 @@ inline void depthwise_line(const DepthwiseLine& line, const DepthwiseWeights& we
     }
 }
 
-// Of 24 channels a vector of 16 would be filled by 16, then by 8. But where outputs and what they read lie side by side,
-// two pixels of 24 channels are one of 48, with the same weights twice: how many pixels to see as one.
+// Of 24 channels a vector of 16 would be filled by 16, then by 8. But where outputs and what they read lie side by
+// side, two pixels of 24 channels are one of 48, with the same weights twice: how many pixels to see as one.
 inline Index pixels_as_one(const Correlation& correlation, Index channels) {
     const bool side_by_side = correlation.step == 1 && correlation.spacing == 1;
     const bool wasteful = 8 * round_up(channels, vec_floats) > 9 * channels;
