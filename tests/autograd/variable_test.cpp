@@ -131,7 +131,7 @@ TEST_CASE("a second backward through the same graph is an error") {
     const char* message =
         "backward: this part of the graph has been freed by an earlier backward(); run the forward pass again";
     CHECK_THROWS_WITH_AS(z.backward(), message, Error);
-    const Variable<float> late = y + 1;
+    const Variable<double> late = y + 1;
     CHECK_THROWS_WITH_AS(late.backward(), message, Error);
     CHECK_FALSE(late.grad().defined());  // the error left nothing behind
 }

@@ -86,10 +86,13 @@ TEST_CASE("a terminal gets a bar of its width, at most ten times a second") {
         for (Index i = 1; i <= 1000 && stopwatch.seconds() < 0.09; ++i) bar.update(i, 1.0, 0.5);  // draws once
         bar.finish("done");
     }
-    char buffer[1000];
-    const ssize_t count = read(terminal, buffer, sizeof buffer);
-    REQUIRE(count > 0);
-    const std::string output(buffer, static_cast<std::size_t>(count));
+    std::string output;  // what the terminal received, which may come in pieces
+    while (!output.ends_with("\n")) {
+        char buffer[1000];
+        const ssize_t count = read(terminal, buffer, sizeof buffer);
+        REQUIRE(count > 0);
+        output.append(buffer, static_cast<std::size_t>(count));
+    }
     CHECK(output.starts_with("\repoch 1/2   "));
     CHECK(output.find("\033[K") <= 70);
     CHECK(output.find("epoch", 2) == std::string::npos);

@@ -1,6 +1,6 @@
 // core/storage.hpp   The memory behind one or several tensors, and its version.
-// The version counts accesses for writing. An operation that saves a tensor for its backward remembers the version; if it has moved
-// on when backward runs, somebody wrote into the tensor in between, and the gradient would silently be wrong.
+// The version counts accesses for writing. An operation that saves a tensor for its backward remembers the version; if
+// it has moved on when backward runs, somebody wrote in between, and the gradient would silently be wrong.
 #pragma once
 
 #include <cstddef>

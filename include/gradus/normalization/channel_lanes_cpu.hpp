@@ -77,10 +77,10 @@ void walk_lanes(const ChannelPlan& plan, Index offset, Index rows, Index stride,
         kernel.template columns<Vec, 1>(offset + lane, rows, stride, lane);
     for (; lane < plan.lanes; ++lane) kernel.template columns<float, 1>(offset + lane, rows, stride, lane);
 }
-// All rows [begin, end). Where they are one strip wide, the numbers of all lanes stay in registers. Wider rows are taken
-// from `Kernel::streams` equal parts of them at a time: so a lane's numbers are loaded and stored once for several rows,
-// and memory is still read in ascending order, at a few places. (Neighbouring rows together would be 1.8 times slower
-// at C = 256: the processor does not foresee that order.)
+// All rows [begin, end). Where they are one strip wide, the numbers of all lanes stay in registers. Wider rows are
+// taken from `Kernel::streams` equal parts of them at a time: so a lane's numbers are loaded and stored once for
+// several rows, and memory is still read in ascending order, at a few places. (Neighbouring rows together would be 1.8
+// times slower at C = 256: the processor does not foresee that order.)
 template <class T, class Kernel>
 void walk_channels(const ChannelPlan& plan, Index begin, Index end, const Kernel& kernel) {
     if constexpr (std::is_same_v<T, float>) {

@@ -1,15 +1,16 @@
 // normalization/channel_statistics_cpu.hpp   Mean and variance of every channel in little more than one pass.
 // Problem  sum x^2 - (sum x)^2 / M cancels where the mean is large; subtracting the mean first needs a second pass.
-// Answer   In a block of n rows, sums are taken of x - s, with s the mean of its first eighth, which is read twice (from
-//          the cache): mean = s + sum (x - s) / n, squares = sum (x - s)^2 - (sum (x - s))^2 / n. Blocks are merged by
+// Answer   In a block of n rows, sums are taken of x - s, with s the mean of its first eighth, which is read twice
+//          (from the cache): mean = s + sum (x - s) / n, squares = sum (x - s)^2 - (sum (x - s))^2 / n. Blocks are
+//          merged by
 //              mean    = mean_a + (mean_b - mean_a) n_b / n,                                        n = n_a + n_b
 //              squares = squares_a + squares_b + (mean_b - mean_a)^2 n_a n_b / n
 //          (Chan, Golub, LeVeque 1979, "Updating formulae and a pairwise algorithm for computing sample variances").
 // Error    Let e be the relative error of a sum of a block, and d = mean - s. squares has an error of at most
 //          e sum (x - s)^2 = e (squares + n d^2). The first n/8 rows lie d from the mean on average, so the other 7n/8
-//          lie d/7 on its other side, and squares >= n/8 d^2 + 7n/8 (d/7)^2 = n d^2 / 7. So the variance's relative error
-//          stays below 8e (and the rounding of s), however large the mean is and however it drifts; likewise the error
-//          of the mean, e sum |x - s| / n, below 3e standard deviations.
+//          lie d/7 on its other side, and squares >= n/8 d^2 + 7n/8 (d/7)^2 = n d^2 / 7. So the variance's relative
+//          error stays below 8e (and the rounding of s), however large the mean is and however it drifts; likewise the
+//          error of the mean, e sum |x - s| / n, below 3e standard deviations.
 #pragma once
 
 #include "gradus/core/view.hpp"

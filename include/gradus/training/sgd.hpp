@@ -70,12 +70,12 @@ struct SgdConfig {
     bool nesterov = false;
 };
 
-//     Sgd<float> sgd(net.named_parameters(), {.momentum = 0.9});                                      one group, no decay
+//     Sgd<float> sgd(net.parameters(), {.momentum = 0.9});                                    one group, no decay
 //     Sgd<float> sgd(no_bias_decay(net.named_parameters(), 1e-4), {.momentum = 0.9, .nesterov = true});
 //     sgd.zero_grad();  loss.backward();  sgd.step(schedule(i));
 // The parameters are Variables that share storage with the model's: write into a model's tensors (copy_from), never
-// replace them. A parameter without a gradient is left as it is. Errors: momentum outside of [0, 1), a negative decay or
-// scale, nesterov without momentum or with dampening, a parameter that is listed twice.
+// replace them. A parameter without a gradient is left as it is. Errors: momentum outside of [0, 1), a negative decay
+// or scale, nesterov without momentum or with dampening, a parameter that is listed twice.
 template <FloatingElement P, Device D = Cpu>
 class Sgd {
 public:

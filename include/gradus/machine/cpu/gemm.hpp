@@ -1,5 +1,5 @@
 // machine/cpu/gemm.hpp   Matrix product: C = A * B or C += A * B, each of A and B as it is stored or transposed.
-//     gemm(Cpu{}, a, Transpose::no, b, Transpose::yes, c, Write::overwrite);   c(i, j) = sum over k of a(i, k) * b(j, k)
+//     gemm(Cpu{}, a, Transpose::no, b, Transpose::yes, c, Write::overwrite);  c(i, j) = sum over k of a(i, k) * b(j, k)
 //     In float a last argument `bias` of one number a column is what each sum starts with.
 // Method   Goto, van de Geijn 2008, "Anatomy of high-performance matrix multiplication". B is cut into blocks of 512
 //          rows and copied to panels one tile wide; a task multiplies some rows of A with some panels.

@@ -4,7 +4,8 @@
 //          costs more than many of them, and how work is shared out must not change a single bit of the result.
 // Answer   Workers spin for a millisecond or two before they sleep; threads claim tasks one by one, so a slow thread
 //          takes fewer. The partition into tasks is the caller's and depends on shapes alone: who runs a task is
-//          chance, what a task computes is not.
+//          chance, what a task computes is not. A region ends when its tasks have: a worker that was asleep, or whose
+//          core is busy with another program, finds it closed and is not waited for.
 // A region inside another one, or beside one that another thread has open, runs on its own thread. The pool is never
 // destroyed, so no destructor races with static objects; after fork() the child starts a pool of its own.
 #pragma once
@@ -65,10 +66,11 @@ public:
         call_ = call;
         body_ = body;
         next_.store(0, std::memory_order_relaxed);
-        busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+        inside_.store(0, std::memory_order_release);  // opens the region
         start_round();
         claim_tasks();
-        for (int spins = 0; busy_.load(std::memory_order_acquire) > 0; ++spins) relax(spins);
+        inside_.fetch_or(closed, std::memory_order_relaxed);
+        for (int spins = 0; inside_.load(std::memory_order_acquire) != closed; ++spins) relax(spins);
 #if defined(__cpp_exceptions)
         if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 #endif
@@ -115,9 +117,18 @@ private:
             }
             seen = round_.load(std::memory_order_acquire);
             if (stopping_) return;
+            if (!enter_region()) continue;
             claim_tasks();
-            busy_.fetch_sub(1, std::memory_order_release);
+            inside_.fetch_sub(1, std::memory_order_release);
         }
+    }
+
+    // False where the region is over. What run() wrote before it opened the region is visible after this.
+    bool enter_region() {
+        unsigned inside = inside_.load(std::memory_order_relaxed);
+        while (!(inside & closed))
+            if (inside_.compare_exchange_weak(inside, inside + 1, std::memory_order_acquire)) return true;
+        return false;
     }
 
     void claim_tasks() {
@@ -148,7 +159,8 @@ private:
     std::mutex sleep_;
     std::condition_variable wake_;
     std::atomic<unsigned> round_{0};  // counts regions; a change is the signal to start
-    std::atomic<int> busy_{0};        // workers that have not finished the region
+    static constexpr unsigned closed = 1u << 31;
+    std::atomic<unsigned> inside_{closed};  // how many workers are in the region; `closed` where no more may enter
     std::atomic<bool> stopping_{false};
     std::atomic<Index> next_{0};
     Index tasks_ = 0;

@@ -2,8 +2,8 @@
 //                          type.
 //     Vec y = a * load(x) + b;   store(p, y);              + - * / and comparisons work lane by lane
 // g++ and clang turn these into SSE, AVX, AVX-512 or NEON at -O2, without a library; the square root
-// and incomplete vectors take intrinsics. Vectors never cross a function that is not inlined: how they are passed would depend on the instruction
-// set.
+// and incomplete vectors take intrinsics. Vectors never cross a function that is not inlined: how they are passed would
+// depend on the instruction set.
 #pragma once
 
 #include <bit>
@@ -48,7 +48,7 @@ GRADUS_INLINE Vec load(const float* p) { return *reinterpret_cast<const Unaligne
 GRADUS_INLINE void store(float* p, Vec v) { *reinterpret_cast<UnalignedVec*>(p) = v; }
 GRADUS_INLINE Vec broadcast(float value) { return value - Vec{}; }
 
-// Correctly rounded, NaN of a negative number. Of a loop over std::sqrt, which has to set errno, the compilers make calls.
+// Correctly rounded, NaN of a negative number. A loop over std::sqrt, which sets errno, would become a call a lane.
 GRADUS_INLINE Vec sqrt(Vec x) {
 #if defined(__AVX512F__)
     return _mm512_maskz_sqrt_ps(0xffff, x);  // all lanes. Of _mm512_sqrt_ps g++ 12 warns: uninitialized
@@ -102,8 +102,8 @@ GRADUS_INLINE Vec load_some(const float* p, Index count) {
 #endif
 }
 
-// One number from all lanes, in the order of a tree: first those that lie half a vector apart. op takes two floats, or two
-// vectors of any number of lanes.
+// One number from all lanes, in the order of a tree: first those that lie half a vector apart. op takes two floats, or
+// two vectors of any number of lanes.
 template <int count>
 struct Lanes {
     typedef float Type __attribute__((vector_size(count * sizeof(float))));
