@@ -14,8 +14,6 @@
 
 namespace gradus::inline GRADUS_ABI {
 
-typedef int IntVec __attribute__((vector_size(vec_floats * sizeof(int))));  // what comparing two Vec gives
-
 struct Math {
     template <class S>
     GRADUS_HOST_DEVICE static S constant(double value) {

@@ -4,8 +4,8 @@
 // specification.
 #pragma once
 
-#include "gradus/elementwise/math.hpp"
 #include "gradus/machine/cpu/chunks.hpp"
+#include "gradus/machine/cpu/vector.hpp"
 #include "gradus/reduction/max.hpp"
 
 namespace gradus::inline GRADUS_ABI {

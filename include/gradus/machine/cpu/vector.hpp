@@ -42,6 +42,7 @@ inline constexpr int vec_registers = 16;
 #endif
 
 typedef float Vec __attribute__((vector_size(vec_floats * sizeof(float))));
+typedef int IntVec __attribute__((vector_size(vec_floats * sizeof(int))));  // what comparing two Vec gives
 typedef float UnalignedVec __attribute__((vector_size(vec_floats * sizeof(float)), aligned(alignof(float)), may_alias));
 
 GRADUS_INLINE Vec load(const float* p) { return *reinterpret_cast<const UnalignedVec*>(p); }
