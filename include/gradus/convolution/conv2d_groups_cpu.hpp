@@ -7,8 +7,11 @@
 // Deviates 0 * infinity is not 0: an infinity or NaN reaches the outputs of the groups beside its own.
 #pragma once
 
+#include <algorithm>
+
 #include "gradus/convolution/conv2d_options.hpp"
 #include "gradus/core/allocator.hpp"
+#include "gradus/core/view.hpp"
 #include "gradus/machine/cpu/vector.hpp"
 
 namespace gradus::inline GRADUS_ABI {
