@@ -1,0 +1,190 @@
+// machine/emulator/grid.hpp   A launch: all blocks of a grid, one after the other or a few at once.
+// Blocks cannot wait for one another, so each runs from its first thread to its last. In reverse and random order the
+// blocks come in that order too. With several blocks in flight each has an operating-system thread of the pool, and
+// global memory is really shared: an addition that should be atomic and is not loses updates, as on a card.
+// Limits are those of every card since Turing (Programming Guide, "Technical Specifications per Compute Capability").
+#pragma once
+
+#include <numeric>
+
+#include "gradus/machine/cpu/thread_pool.hpp"
+#include "gradus/machine/emulator/barrier.hpp"
+#include "gradus/machine/emulator/faults.hpp"
+#include "gradus/machine/emulator/observer.hpp"
+#include "gradus/machine/emulator/shared_memory.hpp"
+#include "gradus/machine/emulator/stream.hpp"
+#include "gradus/machine/emulator/warp.hpp"
+
+namespace gradus::inline GRADUS_ABI::emulator {
+
+inline constexpr std::size_t shared_opt_in_limit = 163 * 1024;  // of compute capability 8.0
+
+inline Block& block_of_this_thread() {
+    static thread_local std::unique_ptr<Block> block;
+    if (!block) block = std::make_unique<Block>();
+    return *block;
+}
+
+inline std::uint64_t product(dim3 size) { return std::uint64_t{size.x} * size.y * size.z; }
+
+// The index of element `linear`, x fastest.
+inline uint3 unflatten(std::uint64_t linear, dim3 size) {
+    return {static_cast<unsigned>(linear % size.x), static_cast<unsigned>(linear / size.x % size.y),
+            static_cast<unsigned>(linear / size.x / size.y)};
+}
+
+// What is the same for all blocks of a launch.
+inline void prepare_block(Block& block, const Launch& launch) {
+    const Settings& chosen = settings();
+    block.launch = &launch;
+    block.thread_count = static_cast<unsigned>(product(launch.block));
+    block.warp_count = (block.thread_count + lanes_per_warp - 1) / lanes_per_warp;
+    block.order = chosen.order;
+    block.in_order = chosen.order == ThreadOrder::forward;
+    if (!block.stacks || block.stacks->bytes() != round_up(chosen.stack_bytes, 4096))
+        block.stacks = std::make_unique<FiberStacks>(round_up(chosen.stack_bytes, 4096));
+    blockDim = launch.block;
+    gridDim = launch.grid;
+    for (unsigned i = 0; i < block.thread_count; ++i) block.threads[i].index = unflatten(i, launch.block);
+}
+
+// After a fault most fibers stand somewhere in the middle: takes their stacks back.
+inline void abandon_fibers(Block& block) {
+    for (unsigned i = 0; i < block.thread_count; ++i) {
+        Thread& thread = block.threads[i];
+        if (thread.stack != nullptr) block.stacks->give_back(thread.stack);
+        thread.stack = nullptr;
+    }
+}
+
+inline void run_block(Block& block, std::uint64_t index) {
+    block.linear_index = index;
+    blockIdx = unflatten(index, block.launch->grid);
+    block.unfinished = block.thread_count;
+    block.arrived = block.yes_votes = 0;
+    block.random = settings().seed * 2654435761u + static_cast<std::uint32_t>(index) * 40503u + 1u;
+    if (block.random == 0) block.random = 1;
+    ++block.epoch;
+    for (unsigned w = 0; w < block.warp_count; ++w) {
+        const unsigned lanes = std::min(lanes_per_warp, block.thread_count - w * lanes_per_warp);
+        block.warps[w].live = block.ready[w] = lanes == 32 ? ~0u : (1u << lanes) - 1;
+        block.warps[w].open_count = 0;
+    }
+    for (unsigned i = 0; i < block.thread_count; ++i) block.threads[i].state = ThreadState::runnable;
+    reset_shared_memory(block);
+    if (Observer* watching = observer()) watching->block_begins(block);
+
+    running_block = &block;
+    block.current = 0;
+    const unsigned first = choose_next(block);
+    block.current = first;
+    threadIdx = block.threads[first].index;
+    prepare_fiber(block.threads[first], block.stacks->take(), run_fiber);
+    switch_fiber(block.launcher, block.threads[first]);
+    running_block = nullptr;
+    if (Observer* watching = observer()) watching->block_ends(block);
+    if (block.error) {
+        abandon_fibers(block);
+        std::rethrow_exception(std::exchange(block.error, nullptr));
+    }
+}
+
+// Tells the observer of a launch and of its end, also where it ends with an error.
+struct LaunchScope {
+    explicit LaunchScope(const Launch& launch) : launch_(launch) {
+        if (Observer* watching = observer()) watching->launch_begins(launch_);
+    }
+    ~LaunchScope() {
+        if (Observer* watching = observer()) watching->launch_ends(launch_);
+    }
+    const Launch& launch_;
+};
+
+inline void run_grid(const Launch& launch) {
+    const std::uint64_t blocks = product(launch.grid);
+    const Settings& chosen = settings();
+    std::vector<std::uint64_t> shuffled;
+    if (chosen.order == ThreadOrder::random) {
+        shuffled.resize(blocks);
+        std::iota(shuffled.begin(), shuffled.end(), std::uint64_t{0});
+        std::uint64_t state = chosen.seed;
+        for (std::uint64_t i = blocks; i-- > 1;) {  // Fisher and Yates; the numbers are Knuth's MMIX generator's
+            state = state * 6364136223846793005u + 1442695040888963407u;
+            std::swap(shuffled[i], shuffled[(state >> 33) % (i + 1)]);
+        }
+    }
+    const auto run_range = [&](std::uint64_t begin, std::uint64_t end) {
+        install_fault_handler();
+        Block& block = block_of_this_thread();
+        prepare_block(block, launch);
+        for (std::uint64_t i = begin; i < end; ++i) {
+            const std::uint64_t reversed = chosen.order == ThreadOrder::reverse ? blocks - 1 - i : i;
+            run_block(block, shuffled.empty() ? reversed : shuffled[i]);
+        }
+    };
+    const DeviceAccess access;
+    const LaunchScope scope(launch);
+    const std::uint64_t in_flight = observer() != nullptr ? 1 : static_cast<std::uint64_t>(chosen.blocks_in_flight);
+    const std::uint64_t tasks = std::min(in_flight, blocks);
+    if (tasks <= 1) return run_range(0, blocks);
+    parallel_for(static_cast<Index>(tasks), [&](Index task) {
+        const std::uint64_t t = static_cast<std::uint64_t>(task);
+        run_range(blocks * t / tasks, blocks * (t + 1) / tasks);
+    });
+}
+
+// The launch limits, with a message that says which one and by how much.
+inline void check_launch(const Launch& launch) {
+    const dim3 grid = launch.grid, block = launch.block;
+    const std::string place = text(kernel_name(launch.kernel), ": launch at ", launch.site, ": ");
+    GRADUS_CHECK(running_block == nullptr, place, "a kernel cannot launch a kernel");
+    GRADUS_CHECK(product(block) > 0 && product(grid) > 0, place, "an empty grid or block, grid ", grid, ", block ",
+                 block);
+    GRADUS_CHECK(product(block) <= most_threads && block.x <= 1024 && block.y <= 1024 && block.z <= 64, place,
+                 "a block has at most 1024 threads and at most (1024, 1024, 64), here ", block);
+    GRADUS_CHECK(grid.x <= 0x7fffffffu && grid.y <= 65535 && grid.z <= 65535, place,
+                 "a grid has at most (2147483647, 65535, 65535) blocks, here ", grid);
+    GRADUS_CHECK(launch.dynamic_shared_bytes <= launch.shared_limit, place, "asks for ", launch.dynamic_shared_bytes,
+                 " bytes of shared memory, this kernel may have ", launch.shared_limit,
+                 " (more: cudaFuncSetAttribute with cudaFuncAttributeMaxDynamicSharedMemorySize)");
+}
+
+// A kernel and its arguments, kept for as long as the launch takes. Every thread gets copies of the arguments.
+template <class... Parameters>
+struct KernelCall {
+    void (*kernel)(Parameters...);
+    std::tuple<Parameters...> arguments;
+
+    static void run_thread(const void* call) {
+        const auto& [kernel, arguments] = *static_cast<const KernelCall*>(call);
+        std::apply(kernel, arguments);
+    }
+};
+
+// Kernels that may have more than 48 KB of dynamic shared memory, and how much (device_api.hpp).
+inline std::map<const void*, std::size_t>& opted_in() {
+    static auto* const limits = new std::map<const void*, std::size_t>;
+    return *limits;
+}
+
+template <class... Parameters>
+void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes, cudaStream_t stream,
+            Site site, std::tuple<Parameters...> arguments) {
+    const std::lock_guard lock(streams().mutex);
+    Launch launch;
+    launch.grid = grid;
+    launch.block = block;
+    launch.dynamic_shared_bytes = shared_bytes;
+    launch.kernel = reinterpret_cast<const void*>(kernel);
+    const auto limit = opted_in().find(launch.kernel);
+    launch.shared_limit = std::max(static_shared_limit, limit == opted_in().end() ? 0 : limit->second);
+    launch.run_thread = KernelCall<Parameters...>::run_thread;
+    launch.site = site;
+    check_launch(launch);
+    streams().enqueue(stream, [call = KernelCall<Parameters...>{kernel, std::move(arguments)}, launch]() mutable {
+        launch.arguments = &call;
+        run_grid(launch);
+    });
+}
+
+}  // namespace gradus::inline GRADUS_ABI::emulator
