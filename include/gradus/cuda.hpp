@@ -7,6 +7,8 @@
 
 // 1. Kernels: how one is written and launched
 #include "gradus/machine/cuda/launch.hpp"
+#include "gradus/machine/cuda/half_device.hpp"
+#include "gradus/machine/cuda/ptx.hpp"
 
 // 2. CUDA on a CPU: how the emulator runs them
 #if defined(GRADUS_EMULATE_CUDA) && !defined(__CUDACC__)

@@ -85,6 +85,18 @@ struct SharedArray {
     std::size_t bytes;
 };
 
+// A thread's asynchronous copies that it has not waited for (async_copy.hpp).
+struct AsyncCopy {
+    void* target;
+    const void* source;
+    unsigned bytes, used, group;
+    Site site;
+};
+struct AsyncCopies {
+    std::vector<AsyncCopy> pending;
+    unsigned groups = 0;  // committed so far
+};
+
 struct Block {
     // The scheduler's part, hottest first.
     unsigned current = 0;                  // the thread that runs
@@ -112,6 +124,7 @@ struct Block {
     std::size_t arena_used = 0, static_bytes = 0;
     char* dynamic_shared = nullptr;
     std::vector<SharedArray> shared_arrays;
+    std::vector<AsyncCopies> async_copies;  // one for each thread, if any thread has copied so
 
     Thread threads[most_threads];
     Warp warps[most_warps];

@@ -13,6 +13,11 @@
 #include "gradus/machine/emulator/shuffle.hpp"        // __shfl_sync
 #include "gradus/machine/emulator/vote.hpp"           // __ballot_sync
 #include "gradus/machine/emulator/shared_memory.hpp"  // GRADUS_SHARED
+#include "gradus/machine/emulator/atomics.hpp"        // atomicAdd
+#include "gradus/machine/emulator/intrinsics.hpp"     // __expf, __popc, __ldg
+#include "gradus/machine/emulator/half_intrinsics.hpp"  // __half2float
+#include "gradus/machine/emulator/tensor_core.hpp"    // nvcuda::wmma
+#include "gradus/machine/emulator/async_copy.hpp"     // cp.async
 #include "gradus/machine/emulator/device_memory.hpp"  // what cudaMalloc gives
 #include "gradus/machine/emulator/stream.hpp"         // work that waits its turn
 #include "gradus/machine/emulator/grid.hpp"           // all blocks of a launch

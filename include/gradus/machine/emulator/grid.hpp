@@ -71,6 +71,7 @@ inline void run_block(Block& block, std::uint64_t index) {
         block.warps[w].open_count = 0;
     }
     for (unsigned i = 0; i < block.thread_count; ++i) block.threads[i].state = ThreadState::runnable;
+    block.async_copies.clear();
     reset_shared_memory(block);
     if (Observer* watching = observer()) watching->block_begins(block);
 
