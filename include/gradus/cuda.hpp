@@ -7,6 +7,7 @@
 
 // 1. Kernels: how one is written and launched
 #include "gradus/machine/cuda/launch.hpp"
+#include "gradus/machine/cuda/packed.hpp"
 #include "gradus/machine/cuda/half_device.hpp"
 #include "gradus/machine/cuda/ptx.hpp"
 

@@ -5,6 +5,8 @@
 
 #include <vector>
 
+#include "gradus/machine/cuda/packed.hpp"
+
 using namespace gradus;
 
 namespace {
@@ -18,13 +20,14 @@ __global__ void __launch_bounds__(64) convert_kernel(const T* x, Sum<T>* wide, T
 }
 
 template <class T>
-__global__ void __launch_bounds__(64) pairs_kernel(const Two16<T>* x, const T* y, Two16<T>* sum, int pairs) {
+__global__ void __launch_bounds__(64) pairs_kernel(const Packed<T, 2>* x, const T* y, Packed<T, 2>* sum, int pairs) {
     const int i = static_cast<int>(threadIdx.x);
     if (i >= pairs) return;
-    const Two16<T> pair = x[i];
+    const Packed<T, 2> pair = x[i];
     const CudaType<T>* const other = as_cuda(y);
-    sum[i] = {from_float<T>(to_float(pair.x) + static_cast<float>(other[2 * i])),
-              from_float<T>(to_float(pair.y) + static_cast<float>(other[2 * i + 1]))};
+    Packed<T, 2> result;
+    for (int k = 0; k < 2; ++k) result[k] = from_float<T>(to_float(pair[k]) + static_cast<float>(other[2 * i + k]));
+    sum[i] = result;
 }
 
 template <class T>
@@ -79,8 +82,8 @@ void check_pairs() {
     }
     T* const dx = to_device(x);
     T* const dy = to_device(y);
-    launch(pairs_kernel<T>, 1, 64, 0, nullptr, reinterpret_cast<const Two16<T>*>(dx), dy,
-           reinterpret_cast<Two16<T>*>(dx), 5);
+    launch(pairs_kernel<T>, 1, 64, 0, nullptr, reinterpret_cast<const Packed<T, 2>*>(dx), dy,
+           reinterpret_cast<Packed<T, 2>*>(dx), 5);
     const std::vector<T> sum = to_host(dx, 10);
     CHECK(static_cast<float>(sum[9]) == 99.0f);
     CHECK(static_cast<float>(sum[4]) == 44.0f);
@@ -95,6 +98,13 @@ TEST_CASE("every 16-bit value converts as on the host") {
     check_conversion(all_bit_patterns<BFloat16>());
     check_conversion(std::vector<float>{1.5f, -0.1f});
     check_conversion(std::vector<double>{1.5, -0.1});
+}
+
+TEST_CASE("a vector is 16 bytes") {
+    CHECK(vector_length<float> == 4);
+    CHECK(vector_length<Half> == 8);
+    CHECK(sizeof(Packed<double, 2>) == 16);
+    CHECK(alignof(Packed<Half, 4>) == 8);
 }
 
 TEST_CASE("pairs, and the toolkit's type at the same address") {

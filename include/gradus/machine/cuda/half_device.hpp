@@ -4,7 +4,6 @@
 // Answer   The two kinds have the same bits, so a pointer to one may be read as a pointer to the other (CudaType), and
 //          to_float and from_float go through the toolkit's functions. Both round to nearest, ties to even, so results
 //          equal those of core/half.hpp; only NaN may have other bits.
-// Shapes   Two16<T> is two neighbours, 4 bytes: kernels load and store 16-bit tensors at least in such pairs.
 #pragma once
 
 #include "gradus/core/element.hpp"
@@ -55,12 +54,5 @@ template <>
 __device__ __forceinline__ BFloat16 from_float<BFloat16>(float x) {
     return BFloat16::from_bits(__bfloat16_as_ushort(__float2bfloat16_rn(x)));
 }
-
-// Two elements of 16 bits, loaded and stored as one word.
-template <class T>
-struct alignas(2 * sizeof(T)) Two16 {
-    static_assert(sizeof(T) == 2);
-    T x, y;
-};
 
 }  // namespace gradus::inline GRADUS_ABI

@@ -108,7 +108,7 @@ requires(emulator::AtomicInteger<T> || std::same_as<T, unsigned short>) GRADUS_E
 // What this thread wrote before is seen by every thread of the grid that sees what it writes after.
 GRADUS_EMULATOR_QUIET inline void __threadfence() {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (emulator::Observer* watching = emulator::observer()) watching->fence(*emulator::running_block);
+    if (emulator::current_observer != nullptr) emulator::current_observer->fence();
 }
 GRADUS_EMULATOR_QUIET inline void __threadfence_block() { __threadfence(); }
 GRADUS_EMULATOR_QUIET inline void __threadfence_system() { __threadfence(); }

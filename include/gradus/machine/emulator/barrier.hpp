@@ -6,6 +6,7 @@
 #pragma once
 
 #include "gradus/machine/emulator/diagnosis.hpp"
+#include "gradus/machine/emulator/observer.hpp"
 
 namespace gradus::inline GRADUS_ABI::emulator {
 
@@ -17,6 +18,7 @@ inline void open_barrier(Block& block) {
     block.yes_counted = block.yes_votes;
     block.arrived = block.yes_votes = 0;
     ++block.epoch;
+    if (current_observer != nullptr) current_observer->block_met(block);
     for (unsigned w = 0; w < block.warp_count; ++w) block.ready[w] = block.warps[w].live;
 }
 

@@ -58,8 +58,7 @@ struct WarpOperation {
 };
 
 struct Warp {
-    std::uint32_t live = 0;   // lanes that exist and have not returned
-    std::uint32_t epoch = 0;  // how many operations of this warp are complete: the race checker's clock
+    std::uint32_t live = 0;  // lanes that exist and have not returned
     unsigned open_count = 0;
     WarpOperation open[lanes_per_warp];  // usually one; lanes with disjoint masks may have one each
     // What the lanes bring to an operation and what they take away from it.

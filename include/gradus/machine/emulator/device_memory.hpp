@@ -58,7 +58,7 @@ public:
             OpenRange range(*this, offset, size);
             std::memset(address, 0xFF, bytes);
         }
-        if (Observer* watching = observer()) watching->allocated(address, bytes);
+        if (current_observer != nullptr) current_observer->allocated(address, bytes);
         return address;
     }
 
@@ -69,7 +69,6 @@ public:
         if (!contains(pointer) || found == buffers_.end()) return false;
         std::size_t offset = found->first, size = chunk_bytes(found->second);
         live_bytes_ -= found->second;
-        if (Observer* watching = observer()) watching->released(base_ + offset, found->second);
         forbid(base_ + offset, size);
         buffers_.erase(found);
         auto after = free_.lower_bound(offset);

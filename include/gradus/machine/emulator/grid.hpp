@@ -11,6 +11,7 @@
 #include "gradus/machine/emulator/barrier.hpp"
 #include "gradus/machine/emulator/faults.hpp"
 #include "gradus/machine/emulator/observer.hpp"
+#include "gradus/machine/emulator/race_checker.hpp"
 #include "gradus/machine/emulator/shared_memory.hpp"
 #include "gradus/machine/emulator/stream.hpp"
 #include "gradus/machine/emulator/warp.hpp"
@@ -73,7 +74,7 @@ inline void run_block(Block& block, std::uint64_t index) {
     for (unsigned i = 0; i < block.thread_count; ++i) block.threads[i].state = ThreadState::runnable;
     block.async_copies.clear();
     reset_shared_memory(block);
-    if (Observer* watching = observer()) watching->block_begins(block);
+    if (current_observer != nullptr) current_observer->block_begins(block);
 
     running_block = &block;
     block.current = 0;
@@ -83,7 +84,7 @@ inline void run_block(Block& block, std::uint64_t index) {
     prepare_fiber(block.threads[first], block.stacks->take(), run_fiber);
     switch_fiber(block.launcher, block.threads[first]);
     running_block = nullptr;
-    if (Observer* watching = observer()) watching->block_ends(block);
+    if (current_observer != nullptr) current_observer->block_ends(block);
     if (block.error) {
         abandon_fibers(block);
         std::rethrow_exception(std::exchange(block.error, nullptr));
@@ -91,17 +92,33 @@ inline void run_block(Block& block, std::uint64_t index) {
 }
 
 // Tells the observer of a launch and of its end, also where it ends with an error.
-struct LaunchScope {
+class LaunchScope {
+public:
     explicit LaunchScope(const Launch& launch) : launch_(launch) {
-        if (Observer* watching = observer()) watching->launch_begins(launch_);
+        if (current_observer != nullptr) current_observer->launch_begins(launch_);
     }
     ~LaunchScope() {
-        if (Observer* watching = observer()) watching->launch_ends(launch_);
+        if (!is_finished_ && current_observer != nullptr) current_observer->launch_ends(launch_);
     }
+    LaunchScope(const LaunchScope&) = delete;
+    LaunchScope& operator=(const LaunchScope&) = delete;
+
+    // All blocks have run: what the observer found wrong is an error.
+    void finish() {
+        is_finished_ = true;
+        const std::string wrong = current_observer != nullptr ? current_observer->launch_ends(launch_) : "";
+        if (!wrong.empty()) fail(wrong);
+    }
+
+private:
     const Launch& launch_;
+    bool is_finished_ = false;
 };
 
 inline void run_grid(const Launch& launch) {
+#if defined(__SANITIZE_THREAD__)
+    require_race_checker();
+#endif
     const std::uint64_t blocks = product(launch.grid);
     const Settings& chosen = settings();
     std::vector<std::uint64_t> shuffled;
@@ -124,30 +141,39 @@ inline void run_grid(const Launch& launch) {
         }
     };
     const DeviceAccess access;
-    const LaunchScope scope(launch);
-    const std::uint64_t in_flight = observer() != nullptr ? 1 : static_cast<std::uint64_t>(chosen.blocks_in_flight);
+    LaunchScope scope(launch);
+    const std::uint64_t in_flight =
+        current_observer != nullptr ? 1 : static_cast<std::uint64_t>(chosen.blocks_in_flight);
     const std::uint64_t tasks = std::min(in_flight, blocks);
-    if (tasks <= 1) return run_range(0, blocks);
-    parallel_for(static_cast<Index>(tasks), [&](Index task) {
-        const std::uint64_t t = static_cast<std::uint64_t>(task);
-        run_range(blocks * t / tasks, blocks * (t + 1) / tasks);
-    });
+    if (tasks <= 1) {
+        run_range(0, blocks);
+    } else {
+        parallel_for(static_cast<Index>(tasks), [&](Index task) {
+            const std::uint64_t t = static_cast<std::uint64_t>(task);
+            run_range(blocks * t / tasks, blocks * (t + 1) / tasks);
+        });
+    }
+    scope.finish();
 }
 
 // The launch limits, with a message that says which one and by how much.
 inline void check_launch(const Launch& launch) {
     const dim3 grid = launch.grid, block = launch.block;
-    const std::string place = text(kernel_name(launch.kernel), ": launch at ", launch.site, ": ");
-    GRADUS_CHECK(running_block == nullptr, place, "a kernel cannot launch a kernel");
-    GRADUS_CHECK(product(block) > 0 && product(grid) > 0, place, "an empty grid or block, grid ", grid, ", block ",
-                 block);
-    GRADUS_CHECK(product(block) <= most_threads && block.x <= 1024 && block.y <= 1024 && block.z <= 64, place,
-                 "a block has at most 1024 threads and at most (1024, 1024, 64), here ", block);
-    GRADUS_CHECK(grid.x <= 0x7fffffffu && grid.y <= 65535 && grid.z <= 65535, place,
-                 "a grid has at most (2147483647, 65535, 65535) blocks, here ", grid);
-    GRADUS_CHECK(launch.dynamic_shared_bytes <= launch.shared_limit, place, "asks for ", launch.dynamic_shared_bytes,
-                 " bytes of shared memory, this kernel may have ", launch.shared_limit,
-                 " (more: cudaFuncSetAttribute with cudaFuncAttributeMaxDynamicSharedMemorySize)");
+    std::string wrong;
+    if (running_block != nullptr) {
+        wrong = "a kernel cannot launch a kernel";
+    } else if (product(block) == 0 || product(grid) == 0) {
+        wrong = text("an empty grid or block, grid ", grid, ", block ", block);
+    } else if (product(block) > most_threads || block.x > 1024 || block.y > 1024 || block.z > 64) {
+        wrong = text("a block has at most 1024 threads and at most (1024, 1024, 64), here ", block);
+    } else if (grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535) {
+        wrong = text("a grid has at most (2147483647, 65535, 65535) blocks, here ", grid);
+    } else if (launch.dynamic_shared_bytes > launch.shared_limit) {
+        wrong = text("asks for ", launch.dynamic_shared_bytes, " bytes of shared memory, this kernel may have ",
+                     launch.shared_limit, " (more: cudaFuncSetAttribute with ",
+                     "cudaFuncAttributeMaxDynamicSharedMemorySize)");
+    }
+    if (!wrong.empty()) fail(text(kernel_name(launch.kernel), ": launch at ", launch.site, ": ", wrong));
 }
 
 // A kernel and its arguments, kept for as long as the launch takes. Every thread gets copies of the arguments.

@@ -16,12 +16,8 @@ using __nv_bfloat16 = gradus::BFloat16;
 using half = __half;
 using nv_bfloat16 = __nv_bfloat16;
 
-struct alignas(4) __half2 {
-    __half x, y;
-};
-struct alignas(4) __nv_bfloat162 {
-    __nv_bfloat16 x, y;
-};
+using __half2 = CudaVector2<__half>;
+using __nv_bfloat162 = CudaVector2<__nv_bfloat16>;
 using half2 = __half2;
 using nv_bfloat162 = __nv_bfloat162;
 

@@ -25,7 +25,7 @@ inline bool is_pinned(const void* pointer) {
 inline void copy_bytes(void* target, const void* source, std::size_t bytes) {
     const DeviceAccess access;
     std::memmove(target, source, bytes);
-    if (Observer* watching = observer()) watching->written(target, bytes);
+    if (current_observer != nullptr) current_observer->written(target, bytes);
 }
 
 }  // namespace gradus::inline GRADUS_ABI::emulator
@@ -128,7 +128,7 @@ inline cudaError_t cudaMemsetAsync(void* target, int value, std::size_t bytes, c
     emulator::streams().enqueue(stream, [target, value, bytes] {
         const emulator::DeviceAccess access;
         std::memset(target, value, bytes);
-        if (emulator::Observer* watching = emulator::observer()) watching->written(target, bytes);
+        if (emulator::current_observer != nullptr) emulator::current_observer->written(target, bytes);
     });
     return cudaSuccess;
 }

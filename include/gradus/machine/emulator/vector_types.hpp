@@ -4,15 +4,42 @@
 // Here the same structs, with the same size and alignment: sizeof(float3) is 12, float4 is aligned to 16, double4 too.
 // A misaligned float4 is undefined behaviour in C++ as in CUDA: -fsanitize=alignment finds it, and so does the race
 // checker (race_checker.hpp).
+// A compiler for the CPU may split the copy of a float4 into four. So that the race checker sees one access of 16
+// bytes, as a card makes it, copies in instrumented code go through a function that tells it so (GRADUS_OBSERVED_COPY).
 #pragma once
 
 #include "gradus/machine/emulator/keywords.hpp"
+
+#if defined(__SANITIZE_THREAD__)
+extern "C" void gradus_observe_copy(const void* target, const void* source, std::size_t bytes, const void* caller);
+#define GRADUS_OBSERVED_COPY(Type)                                                            \
+    Type() = default;                                                                         \
+    __attribute__((noinline, no_sanitize("thread"))) Type(const Type& other) {                \
+        gradus_observe_copy(this, &other, sizeof(Type), __builtin_return_address(0));         \
+        __builtin_memcpy(static_cast<void*>(this), &other, sizeof(Type));                     \
+    }                                                                                         \
+    __attribute__((noinline, no_sanitize("thread"))) Type& operator=(const Type& other) {     \
+        gradus_observe_copy(this, &other, sizeof(Type), __builtin_return_address(0));         \
+        if (this != &other) __builtin_memcpy(static_cast<void*>(this), &other, sizeof(Type)); \
+        return *this;                                                                         \
+    }
+#define GRADUS_OBSERVED_VECTOR2 \
+    GRADUS_OBSERVED_COPY(CudaVector2) constexpr CudaVector2(T first, T second) : x(first), y(second) {}
+#define GRADUS_OBSERVED_VECTOR4       \
+    GRADUS_OBSERVED_COPY(CudaVector4) \
+    constexpr CudaVector4(T first, T second, T third, T fourth) : x(first), y(second), z(third), w(fourth) {}
+#else
+#define GRADUS_OBSERVED_COPY(Type)
+#define GRADUS_OBSERVED_VECTOR2
+#define GRADUS_OBSERVED_VECTOR4
+#endif
 
 namespace gradus::inline GRADUS_ABI::cuda_names {
 
 template <class T>
 struct alignas(2 * sizeof(T)) CudaVector2 {
     T x, y;
+    GRADUS_OBSERVED_VECTOR2
 };
 template <class T>
 struct CudaVector3 {
@@ -21,6 +48,7 @@ struct CudaVector3 {
 template <class T>
 struct alignas(sizeof(T) < 4 ? 4 * sizeof(T) : 16) CudaVector4 {
     T x, y, z, w;
+    GRADUS_OBSERVED_VECTOR4
 };
 
 using char2 = CudaVector2<signed char>;

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "gradus/machine/emulator/diagnosis.hpp"
+#include "gradus/machine/emulator/observer.hpp"
 
 namespace gradus::inline GRADUS_ABI::emulator {
 
@@ -21,7 +22,7 @@ GRADUS_EMULATOR_QUIET inline void complete(Block& block, unsigned warp_index, un
     if (finish != nullptr) finish(warp, arrived);
     if (operation + 1 < warp.open_count) warp.open[operation] = warp.open[warp.open_count - 1];
     --warp.open_count;
-    ++warp.epoch;
+    if (current_observer != nullptr) current_observer->lanes_met(block, warp_index, arrived);
     block.ready[warp_index] |= arrived;
 }
 
