@@ -165,6 +165,22 @@ TEST_CASE("a launch beyond the limits of a card is an error that names the kerne
     CHECK(contains(launch_message(1, 32, 48 * 1024 + 1), "asks for 49153 bytes of shared memory"));
 }
 
+TEST_CASE("a pointer to host memory is no argument for a kernel, unless it is pinned") {
+    std::vector<float> host(4);
+    const DeviceArray<float> x(4);
+    const auto message = [&](const float* a, const float* b) {
+        return message_of([&] { launch(add_kernel<float>, 1, 32, 0, nullptr, a, b, x.data(), 4); });
+    };
+    CHECK(contains(message(x.data(), host.data()), "add_kernel<float>: launch at grid_test.cpp:"));
+    CHECK(contains(message(x.data(), host.data()), "argument 2 points to host memory"));
+    float* pinned = nullptr;
+    REQUIRE(cudaMallocHost(&pinned, 16) == cudaSuccess);
+    for (int i = 0; i < 4; ++i) pinned[i] = 1;
+    CHECK(message(pinned, x.data()) == "");
+    CHECK(x.host()[3] == 1);
+    cudaFreeHost(pinned);
+}
+
 TEST_CASE("a kernel may ask for more shared memory, as much as the card has") {
     const DeviceArray<float> x(std::vector<float>(128, 1.0f)), partial(1);
     const std::size_t bytes = 100 * 1024;

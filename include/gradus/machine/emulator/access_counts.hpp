@@ -2,8 +2,8 @@
 // Problem  A card executes an instruction for a whole warp. What a load costs depends on all 32 addresses together:
 //     device memory  moves in sectors of 32 bytes: 32 neighbouring floats are 4 sectors, 32 floats a row apart are 32;
 //     shared memory  has 32 banks, word w lies in bank w mod 32: a request takes as many passes as the busiest bank has
-//                    different words to give. Requests of 8 bytes a lane go in two halves, of 16 bytes in four
-//          quarters. (Best Practices Guide, "Coalesced Access to Global Memory", "Shared Memory and Memory Banks".)
+//                    different words to give. Requests of 8 bytes a lane go in halves, of 16 bytes in quarters.
+// Source   Best Practices Guide, "Coalesced Access to Global Memory", "Shared Memory and Memory Banks".
 // Answer   The emulator runs lanes one after the other. The k-th execution of an instruction by one lane belongs
 //          together with the k-th execution of the same instruction by the other lanes, since they last met. That is
 //          exact unless lanes of a warp run through a loop that contains a branch in different ways.

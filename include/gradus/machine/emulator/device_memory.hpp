@@ -48,16 +48,15 @@ public:
         } else {
             if (size > device_memory_bytes - used_) return nullptr;
             used_ += size;
-            if (open_ > 0 || !is_protected_) unprotect(offset, size);
+            if (!is_protected_) protect(offset, size, PROT_READ | PROT_WRITE);
         }
         buffers_[offset] = bytes;
         live_bytes_ += bytes;
         char* address = base_ + offset;
         allow(address, bytes);
-        {
-            OpenRange range(*this, offset, size);
-            std::memset(address, 0xFF, bytes);
-        }
+        if (is_protected_) protect(offset, bytes, PROT_READ | PROT_WRITE);
+        std::memset(address, 0xFF, bytes);
+        if (is_protected_) protect(offset, bytes, PROT_NONE);
         if (current_observer != nullptr) current_observer->allocated(address, bytes);
         return address;
     }
@@ -116,51 +115,37 @@ public:
 
     void open() {
         const std::lock_guard lock(mutex_);
-        if (open_++ == 0 && is_protected_) unprotect(0, used_);
+        if (open_++ == 0 && is_protected_ && used_ > 0) protect(0, used_, PROT_READ | PROT_WRITE);
         is_protected_ = false;
     }
     void close() {
         const std::lock_guard lock(mutex_);
         if (--open_ > 0 || !settings().protect_device_memory) return;
-        if (used_ > 0) mprotect(base_, round_up(used_, page_bytes), PROT_NONE);
+        if (used_ > 0) protect(0, used_, PROT_NONE);
         is_protected_ = true;
     }
 
 private:
-    static constexpr std::size_t page_bytes = 4096;
+    static constexpr std::size_t huge_page = std::size_t{2} << 20;  // protection changes whole ones: far cheaper
     static std::size_t chunk_bytes(std::size_t bytes) { return round_up(bytes + alignment, 2 * alignment); }
     std::size_t offset_of(const void* pointer) const {
         return static_cast<std::size_t>(static_cast<const char*>(pointer) - base_);
     }
 
     void reserve() {
-        void* memory =
-            mmap(nullptr, device_memory_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        void* memory = mmap(nullptr, device_memory_bytes + huge_page, PROT_NONE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         GRADUS_CHECK(memory != MAP_FAILED, "emulator: no address space for device memory");
-        base_ = static_cast<char*>(memory);
+        base_ = reinterpret_cast<char*>(round_up(reinterpret_cast<std::uintptr_t>(memory), huge_page));
 #if defined(__linux__)
         madvise(base_, device_memory_bytes, MADV_HUGEPAGE);  // advice: failure is harmless
 #endif
         used_ = alignment;  // so that no buffer begins at a rounder address than it may count on
     }
-    void unprotect(std::size_t offset, std::size_t bytes) {
-        const std::size_t begin = offset / page_bytes * page_bytes;
-        if (bytes > 0) mprotect(base_ + begin, round_up(offset + bytes - begin, page_bytes), PROT_READ | PROT_WRITE);
+    void protect(std::size_t offset, std::size_t bytes, int protection) {
+        const std::size_t begin = offset / huge_page * huge_page;
+        mprotect(base_ + begin, round_up(offset + bytes - begin, huge_page), protection);
     }
-    // Opens a part for as long as the allocator itself writes there.
-    struct OpenRange {
-        OpenRange(DeviceMemory& memory, std::size_t offset, std::size_t bytes)
-            : memory_(memory), offset_(offset), bytes_(bytes) {
-            if (memory_.is_protected_) memory_.unprotect(offset_, bytes_);
-        }
-        ~OpenRange() {
-            if (!memory_.is_protected_) return;
-            const std::size_t begin = offset_ / page_bytes * page_bytes;
-            mprotect(memory_.base_ + begin, round_up(offset_ + bytes_ - begin, page_bytes), PROT_NONE);
-        }
-        DeviceMemory& memory_;
-        std::size_t offset_, bytes_;
-    };
 
     std::mutex mutex_;
     char* base_ = nullptr;
@@ -173,6 +158,18 @@ private:
 inline DeviceMemory& device_memory() {
     static DeviceMemory* const memory = new DeviceMemory;  // never destroyed: static objects may free buffers late
     return *memory;
+}
+
+// Host memory from cudaMallocHost, which a card can reach too: address and size.
+inline std::map<const char*, std::size_t>& pinned_buffers() {
+    static auto* const buffers = new std::map<const char*, std::size_t>;
+    return *buffers;
+}
+inline bool is_pinned(const void* pointer) {
+    auto next = pinned_buffers().upper_bound(static_cast<const char*>(pointer));
+    if (next == pinned_buffers().begin()) return false;
+    --next;
+    return pointer < next->first + next->second;
 }
 
 // As long as one exists, device memory can be read and written.

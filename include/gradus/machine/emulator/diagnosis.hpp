@@ -1,5 +1,5 @@
 // machine/emulator/diagnosis.hpp   What a message says when a kernel goes wrong: which thread, who waits where.
-// On a GPU a thread that misses a barrier hangs the card, or does nothing at all until the next driver. Here:
+// On a GPU a thread that misses a barrier hangs the card or goes unnoticed. Here:
 //     reduce<float>: deadlock: no thread of the block can run
 //       in block (0, 0, 0), thread (31, 0, 0); launched at reduce_test.cpp:12
 //       16 threads, first (0, 0, 0): waiting in __shfl_xor_sync at reduce.cuh:40

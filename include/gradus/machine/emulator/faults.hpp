@@ -5,8 +5,8 @@
 //     - host code follows a device pointer (device_memory.hpp).
 // The first two end the kernel with a gradus::Error, like any other fault of a kernel. The handler cannot throw from
 // the middle of an instruction; it changes where the thread continues: in the launcher, as if the kernel had switched
-// back to it. The third prints its message and lets the program die as before: by the earlier handler, if there was
-// one. Under AddressSanitizer its own report is the better one, so kernels' faults are left to it.
+// back to it. The third prints its message and leaves the rest to the earlier handler, which usually ends the program.
+// Under AddressSanitizer its own report is the better one, so kernels' faults are left to it.
 #pragma once
 
 #include <csignal>

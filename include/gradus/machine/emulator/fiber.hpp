@@ -1,14 +1,14 @@
 // machine/emulator/fiber.hpp   A function that can stop in the middle and continue later: one for each CUDA thread.
 // Problem  All threads of a block must reach __syncthreads() before one of them may pass it. With an operating-system
-//          thread for each CUDA thread, a barrier of 256 threads would be 256 sleeps and wake-ups: about a millisecond.
+//          thread for each CUDA thread, a barrier of 256 threads would be 256 sleeps and wake-ups.
 // Answer   Fibers (Conway 1963 called them coroutines): each has a stack of its own, and one operating-system thread
 //          runs them in turn. To go from one to the next is to exchange the stack pointer, the frame pointer and the
 //          place in the code: a few nanoseconds.
 // How      switch_fiber is assembly inside an inline function. It stores those three registers of the fiber that leaves
 //          and loads those of the fiber that continues. Of all the other registers it says that their contents are lost
 //          ("clobbered"), so the compiler itself saves the few that it still needs. It touches no memory below the
-//          stack pointer and ends in a jump: returns stay in step with their calls, which is what the processor
-// predicts. Under AddressSanitizer every switch is announced, because it keeps books about each stack.
+//          stack pointer and ends in a jump: returns stay in step with their calls, as the processor expects.
+// Under AddressSanitizer every switch is announced, because it keeps books about each stack.
 #pragma once
 
 #include <cstddef>

@@ -91,29 +91,10 @@ inline void run_block(Block& block, std::uint64_t index) {
     }
 }
 
-// Tells the observer of a launch and of its end, also where it ends with an error.
-class LaunchScope {
-public:
-    explicit LaunchScope(const Launch& launch) : launch_(launch) {
-        if (current_observer != nullptr) current_observer->launch_begins(launch_);
-    }
-    ~LaunchScope() {
-        if (!is_finished_ && current_observer != nullptr) current_observer->launch_ends(launch_);
-    }
-    LaunchScope(const LaunchScope&) = delete;
-    LaunchScope& operator=(const LaunchScope&) = delete;
-
-    // All blocks have run: what the observer found wrong is an error.
-    void finish() {
-        is_finished_ = true;
-        const std::string wrong = current_observer != nullptr ? current_observer->launch_ends(launch_) : "";
-        if (!wrong.empty()) fail(wrong);
-    }
-
-private:
-    const Launch& launch_;
-    bool is_finished_ = false;
-};
+// What the observer found wrong, when a launch is over; "" without an observer.
+inline std::string end_observation(const Launch& launch) {
+    return current_observer != nullptr ? current_observer->launch_ends(launch) : "";
+}
 
 inline void run_grid(const Launch& launch) {
 #if defined(__SANITIZE_THREAD__)
@@ -141,19 +122,26 @@ inline void run_grid(const Launch& launch) {
         }
     };
     const DeviceAccess access;
-    LaunchScope scope(launch);
+    if (current_observer != nullptr) current_observer->launch_begins(launch);
     const std::uint64_t in_flight =
         current_observer != nullptr ? 1 : static_cast<std::uint64_t>(chosen.blocks_in_flight);
     const std::uint64_t tasks = std::min(in_flight, blocks);
-    if (tasks <= 1) {
-        run_range(0, blocks);
-    } else {
-        parallel_for(static_cast<Index>(tasks), [&](Index task) {
-            const std::uint64_t t = static_cast<std::uint64_t>(task);
-            run_range(blocks * t / tasks, blocks * (t + 1) / tasks);
-        });
+    try {
+        if (tasks <= 1) {
+            run_range(0, blocks);
+        } else {
+            parallel_for(static_cast<Index>(tasks), [&](Index task) {
+                const std::uint64_t t = static_cast<std::uint64_t>(task);
+                run_range(blocks * t / tasks, blocks * (t + 1) / tasks);
+            });
+        }
+    } catch (const Error& error) {
+        const std::string wrong = end_observation(launch);
+        if (wrong.empty()) throw;
+        fail(text(error.what(), "\n", wrong));
     }
-    scope.finish();
+    const std::string wrong = end_observation(launch);
+    if (!wrong.empty()) fail(wrong);
 }
 
 // The launch limits, with a message that says which one and by how much.
@@ -188,6 +176,28 @@ struct KernelCall {
     }
 };
 
+// A pointer that a kernel is given must point to device memory, or to pinned host memory, which a card can reach.
+template <class T>
+bool is_host_pointer(const T& argument) {
+    if constexpr (std::is_pointer_v<T> && !std::is_function_v<std::remove_pointer_t<T>>) {
+        const void* const address = const_cast<const void*>(static_cast<const volatile void*>(argument));
+        return address != nullptr && !device_memory().contains(address) && !is_pinned(address);
+    } else {
+        return false;
+    }
+}
+// The number of the first such argument, counted from 1; 0: there is none.
+template <class... Parameters>
+int first_host_pointer(const std::tuple<Parameters...>& arguments) {
+    int position = 0, found = 0;
+    const auto look = [&](const auto& argument) {
+        ++position;
+        if (found == 0 && is_host_pointer(argument)) found = position;
+    };
+    std::apply([&](const Parameters&... each) { (look(each), ...); }, arguments);
+    return found;
+}
+
 // Kernels that may have more than 48 KB of dynamic shared memory, and how much (device_api.hpp).
 inline std::map<const void*, std::size_t>& opted_in() {
     static auto* const limits = new std::map<const void*, std::size_t>;
@@ -208,6 +218,9 @@ void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t sh
     launch.run_thread = KernelCall<Parameters...>::run_thread;
     launch.site = site;
     check_launch(launch);
+    if (const int position = first_host_pointer(arguments); position != 0)
+        fail(text(kernel_name(launch.kernel), ": launch at ", site, ": argument ", position,
+                  " points to host memory; a kernel needs a pointer from cudaMalloc"));
     streams().enqueue(stream, [call = KernelCall<Parameters...>{kernel, std::move(arguments)}, launch]() mutable {
         launch.arguments = &call;
         run_grid(launch);

@@ -1,9 +1,8 @@
 // machine/emulator/half_intrinsics.hpp   CUDA's 16-bit types and functions, on Gradus' own Half and BFloat16.
 // In the toolkit __half and gradus::Half are two types with the same bits; here they are one type. Code that goes from
 // one to the other with reinterpret_cast works in both worlds.
-// Arithmetic on 16-bit values rounds after every operation. __hfma rounds once: a product of two 11-bit significands
-// and a sum fit into a double, so rounding from there would be exact but for the step through float; the rare double
-// rounding is accepted.
+// Arithmetic on 16-bit values rounds after every operation. __hfma computes in double and rounds from there; a card
+// rounds the exact result, which may rarely differ in the last bit.
 #pragma once
 
 #include "gradus/core/half.hpp"

@@ -2,8 +2,8 @@
 // Most accesses are known by the address of the instruction that makes them: its offset from the program's start. Its
 // line comes from the debugging information, through addr2line, and only when a message needs it. Where that
 // instruction was inlined from the emulator or from the standard library, the line meant is the kernel's: the first
-// that lies outside. Accesses that the emulator makes for a kernel (atomics, wmma, cp.async) come with their Site;
-// those have the top bit.
+// that lies outside.
+// Accesses that the emulator makes for a kernel (atomics, wmma, cp.async) come with their Site; those have the top bit.
 #pragma once
 
 #include <cstdio>
@@ -28,7 +28,7 @@ public:
     }
 
     std::uint32_t of_instruction(const void* return_address) const {
-        return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(return_address) - base_);
+        return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(return_address) - base_) & ~site_bit;
     }
     std::uint32_t of_site(Site site) {
         const auto known = numbers_.insert({{site.file, site.line}, static_cast<std::uint32_t>(sites_.size())});

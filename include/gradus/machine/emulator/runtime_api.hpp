@@ -10,18 +10,6 @@
 
 namespace gradus::inline GRADUS_ABI::emulator {
 
-// Host memory from cudaMallocHost: address and size.
-inline std::map<const char*, std::size_t>& pinned_buffers() {
-    static auto* const buffers = new std::map<const char*, std::size_t>;
-    return *buffers;
-}
-inline bool is_pinned(const void* pointer) {
-    auto next = pinned_buffers().upper_bound(static_cast<const char*>(pointer));
-    if (next == pinned_buffers().begin()) return false;
-    --next;
-    return pointer < next->first + next->second;
-}
-
 inline void copy_bytes(void* target, const void* source, std::size_t bytes) {
     const DeviceAccess access;
     std::memmove(target, source, bytes);

@@ -1,6 +1,6 @@
 // machine/emulator/settings.hpp   How the emulator runs kernels: what a test or a student may change.
-// A kernel must give the same result whatever the order of its threads. On a GPU that order is chance; here it is
-//     chosen: GRADUS_EMULATOR_ORDER=forward      threads and blocks by rising index (the default)
+// A kernel must give the same result whatever the order of its threads. On a GPU that order is chance; here it is set:
+//     GRADUS_EMULATOR_ORDER=forward      threads and blocks by rising index (the default)
 //     GRADUS_EMULATOR_ORDER=reverse      by falling index
 //     GRADUS_EMULATOR_ORDER=random:7     at random, the same each time for the same seed
 //     GRADUS_EMULATOR_BLOCKS=4           blocks in flight, each on a thread of the pool (default 1; a debugger likes 1)
