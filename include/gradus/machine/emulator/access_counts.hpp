@@ -10,6 +10,8 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <unordered_map>
 #include <vector>
 
 #include "gradus/machine/emulator/block.hpp"
@@ -17,106 +19,124 @@
 
 namespace gradus::inline GRADUS_ABI::emulator {
 
-struct LaneAccess {
-    std::uint32_t place, lane, sequence, occurrence;
-    std::uintptr_t address;
-    std::uint32_t bytes;
-    bool is_write, is_shared;
+// One instruction, executed once by some lanes of a warp: where each of them went.
+struct WarpRequest {
+    std::uint32_t lanes = 0;
+    std::array<std::uintptr_t, lanes_per_warp> address;
 };
 
-// How many different values a short list holds.
-inline std::uint64_t count_different(std::vector<std::uintptr_t>& values) {
-    std::sort(values.begin(), values.end());
-    return static_cast<std::uint64_t>(std::unique(values.begin(), values.end()) - values.begin());
-}
+// The addresses of lanes [first, first + count) that take part, sorted.
+struct SortedAddresses {
+    std::array<std::uintptr_t, lanes_per_warp> address;
+    unsigned count = 0;
 
-// Sectors of 32 bytes that a request touches; with a unit of 1 it counts the bytes that are asked for.
-inline std::uint64_t units_touched(const LaneAccess* first, const LaneAccess* last, std::uintptr_t unit) {
-    std::vector<std::uintptr_t> touched;
-    for (const LaneAccess* access = first; access != last; ++access)
-        for (std::uintptr_t u = access->address / unit; u <= (access->address + access->bytes - 1) / unit; ++u)
-            touched.push_back(u);
-    return count_different(touched);
-}
-
-// Passes through shared memory: for each group of lanes, the most words that one bank has to give.
-inline std::uint64_t bank_passes(const LaneAccess* first, const LaneAccess* last) {
-    const std::uint32_t lanes_together = first->bytes <= 4 ? 32 : std::max(1u, 128 / first->bytes);
-    std::uint64_t passes = 0;
-    while (first != last) {
-        std::vector<std::uintptr_t> words;
-        const std::uint32_t group = first->lane / lanes_together;
-        for (; first != last && first->lane / lanes_together == group; ++first)
-            for (std::uintptr_t w = first->address / 4; w <= (first->address + first->bytes - 1) / 4; ++w)
-                words.push_back(w);
-        words.resize(count_different(words));
-        std::uint64_t in_bank[32] = {}, most = 0;
-        for (const std::uintptr_t word : words) most = std::max(most, ++in_bank[word % 32]);
-        passes += most;
+    SortedAddresses(const WarpRequest& request, unsigned first_lane, unsigned lanes) {
+        for (unsigned lane = first_lane; lane < first_lane + lanes; ++lane)
+            if ((request.lanes >> lane & 1) != 0) address[count++] = request.address[lane];
+        if (!std::is_sorted(address.begin(), address.begin() + count))
+            std::sort(address.begin(), address.begin() + count);
     }
-    return passes;
-}
-// What they would be without conflicts: one for each group that takes part.
-inline std::uint64_t least_passes(const LaneAccess* first, const LaneAccess* last) {
-    const std::uint32_t lanes_together = first->bytes <= 4 ? 32 : std::max(1u, 128 / first->bytes);
-    std::vector<std::uintptr_t> groups;
-    for (const LaneAccess* access = first; access != last; ++access) groups.push_back(access->lane / lanes_together);
-    return count_different(groups);
+};
+
+// How many different units of memory are touched: of 32 bytes, sectors; of 1 byte, the bytes that are asked for.
+inline std::uint64_t units_touched(const SortedAddresses& sorted, std::uintptr_t bytes, std::uintptr_t unit) {
+    std::uint64_t touched = 0;
+    std::uintptr_t counted_up_to = 0;  // units below are counted
+    for (unsigned i = 0; i < sorted.count; ++i) {
+        const std::uintptr_t begin = std::max(counted_up_to, sorted.address[i] / unit);
+        const std::uintptr_t end = (sorted.address[i] + bytes - 1) / unit + 1;
+        if (end > begin) touched += end - begin;
+        counted_up_to = std::max(counted_up_to, end);
+    }
+    return touched;
 }
 
-// The accesses of one warp since its lanes last met.
+// Passes through shared memory for lanes that go together: the most different words that one bank has to give.
+inline std::uint64_t bank_passes(const SortedAddresses& sorted, std::uintptr_t bytes) {
+    std::uint64_t in_bank[32] = {}, most = 0;
+    std::uintptr_t counted_up_to = 0;
+    for (unsigned i = 0; i < sorted.count; ++i) {
+        const std::uintptr_t end = (sorted.address[i] + bytes - 1) / 4 + 1;
+        for (std::uintptr_t word = std::max(counted_up_to, sorted.address[i] / 4); word < end; ++word)
+            most = std::max(most, ++in_bank[word % 32]);
+        counted_up_to = std::max(counted_up_to, end);
+    }
+    return most;
+}
+
+// The accesses of one warp since its lanes last met, by instruction.
 class WarpAccesses {
 public:
-    static constexpr std::size_t most = 1 << 21;  // more than that are counted in parts
-
-    void add(const LaneAccess& access, unsigned lanes_of_warp, KernelCounts& counts) {
-        accesses_.push_back(access);
-        accesses_.back().sequence = static_cast<std::uint32_t>(accesses_.size());
-        if (accesses_.size() >= most) flush(lanes_of_warp, counts);
+    void add(std::uint32_t place, unsigned lane, std::uintptr_t address, unsigned bytes, bool is_write,
+             bool is_shared) {
+        const std::uint64_t key =
+            std::uint64_t{place} << 16 | bytes << 2 | (is_write ? 2u : 0u) | (is_shared ? 1u : 0u);
+        Instruction& instruction = find(key, bytes, is_write, is_shared);
+        const std::uint32_t execution = instruction.executions[lane]++;
+        if (execution == instruction.requests.size()) instruction.requests.emplace_back();
+        instruction.used = std::max(instruction.used, execution + 1);
+        WarpRequest& request = instruction.requests[execution];
+        request.lanes |= 1u << lane;
+        request.address[lane] = address;
     }
 
+    // Adds up what the lanes have done, and forgets it.
     void flush(unsigned lanes_of_warp, KernelCounts& counts) {
-        // Number each lane's executions of each instruction, then bring those with the same number together.
-        const auto by_lane = [](const LaneAccess& a, const LaneAccess& b) {
-            return std::tuple(a.place, a.lane, a.sequence) < std::tuple(b.place, b.lane, b.sequence);
-        };
-        std::sort(accesses_.begin(), accesses_.end(), by_lane);
-        for (std::size_t i = 0; i < accesses_.size(); ++i) {
-            const bool is_first =
-                i == 0 || accesses_[i].place != accesses_[i - 1].place || accesses_[i].lane != accesses_[i - 1].lane;
-            accesses_[i].occurrence = is_first ? 0 : accesses_[i - 1].occurrence + 1;
+        for (Instruction& instruction : instructions_) {
+            if (instruction.used == 0) continue;
+            for (std::uint32_t i = 0; i < instruction.used; ++i) {
+                count(instruction, instruction.requests[i], lanes_of_warp, counts);
+                instruction.requests[i].lanes = 0;
+            }
+            instruction.used = 0;
+            instruction.executions.fill(0);
         }
-        const auto by_request = [](const LaneAccess& a, const LaneAccess& b) {
-            return std::tuple(a.place, a.occurrence, a.lane) < std::tuple(b.place, b.occurrence, b.lane);
-        };
-        std::sort(accesses_.begin(), accesses_.end(), by_request);
-        const LaneAccess* const end = accesses_.data() + accesses_.size();
-        for (const LaneAccess* first = accesses_.data(); first != end;) {
-            const LaneAccess* last = first;
-            while (last != end && last->place == first->place && last->occurrence == first->occurrence) ++last;
-            count(first, last, lanes_of_warp, counts);
-            first = last;
-        }
-        accesses_.clear();
     }
 
 private:
-    static void count(const LaneAccess* first, const LaneAccess* last, unsigned lanes_of_warp, KernelCounts& counts) {
-        const std::uint64_t lanes = static_cast<std::uint64_t>(last - first);
-        counts.lanes += lanes;
-        counts.partial_requests += lanes < lanes_of_warp;
-        if (first->is_shared) {
-            counts.shared_requests += least_passes(first, last);
-            counts.shared_passes += bank_passes(first, last);
-            return;
-        }
-        const std::uint64_t sectors = units_touched(first, last, 32);
-        counts.least_sectors += (units_touched(first, last, 1) + 31) / 32;
-        (first->is_write ? counts.store_requests : counts.load_requests) += 1;
-        (first->is_write ? counts.store_sectors : counts.load_sectors) += sectors;
+    struct Instruction {
+        std::uint64_t key;
+        unsigned bytes;
+        bool is_write, is_shared;
+        std::uint32_t used = 0;                                     // requests
+        std::array<std::uint32_t, lanes_per_warp> executions = {};  // by each lane
+        std::vector<WarpRequest> requests;
+    };
+
+    Instruction& find(std::uint64_t key, unsigned bytes, bool is_write, bool is_shared) {
+        std::uint32_t& guess = guesses_[(key ^ key >> 16) % guesses_.size()];
+        if (guess < instructions_.size() && instructions_[guess].key == key) return instructions_[guess];
+        const auto known = numbers_.insert({key, static_cast<std::uint32_t>(instructions_.size())});
+        if (known.second) instructions_.push_back({key, bytes, is_write, is_shared, 0, {}, {}});
+        guess = known.first->second;
+        return instructions_[guess];
     }
 
-    std::vector<LaneAccess> accesses_;
+    static void count(const Instruction& instruction, const WarpRequest& request, unsigned lanes_of_warp,
+                      KernelCounts& counts) {
+        const unsigned lanes = static_cast<unsigned>(std::popcount(request.lanes));
+        counts.lanes += lanes;
+        if (lanes < lanes_of_warp) ++counts.partial_requests;
+        if (instruction.is_shared) {  // in halves or quarters of the warp where lanes want more than 4 bytes
+            const unsigned together = instruction.bytes <= 4 ? 32 : std::max(1u, 128 / instruction.bytes);
+            for (unsigned first = 0; first < lanes_per_warp; first += together) {
+                const SortedAddresses sorted(request, first, together);
+                if (sorted.count == 0) continue;
+                ++counts.shared_requests;
+                counts.shared_passes += bank_passes(sorted, instruction.bytes);
+            }
+            return;
+        }
+        const SortedAddresses sorted(request, 0, lanes_per_warp);
+        const std::uint64_t sectors = units_touched(sorted, instruction.bytes, 32);
+        counts.least_sectors += (units_touched(sorted, instruction.bytes, 1) + 31) / 32;
+        (instruction.is_write ? counts.store_requests : counts.load_requests) += 1;
+        (instruction.is_write ? counts.store_sectors : counts.load_sectors) += sectors;
+    }
+
+    std::vector<Instruction> instructions_;
+    std::unordered_map<std::uint64_t, std::uint32_t> numbers_;  // key: index in instructions_
+    std::array<std::uint32_t, 256> guesses_ = {};
 };
 
 }  // namespace gradus::inline GRADUS_ABI::emulator

@@ -16,8 +16,8 @@
 //     g++ -std=c++20 -O1 -g -DGRADUS_EMULATE_CUDA -Iinclude -fsanitize=thread -c my_kernels.cpp
 //     g++ my_kernels.o racecheck.o -pthread
 // Lines come from addr2line (binutils) and need -g. GRADUS_EMULATOR_COUNTS=1 prints the counts when the program ends.
-// Cost     10 to 30 times the plain emulator; 30 bytes for each byte of memory that kernels touch. Blocks run one by
-// one.
+// Cost     30 times the plain emulator (a tiled matrix product); 30 bytes for each byte of memory that kernels touch.
+//          touch. Blocks run one by one.
 #pragma once
 
 #include <cstdint>

@@ -62,11 +62,20 @@ public:
         bits_ = static_cast<std::uint8_t*>(memory);
     }
     void set(std::size_t begin, std::size_t count, bool written) {
+        if (written && begin % 8 + count <= 8) {
+            bits_[begin / 8] = static_cast<std::uint8_t>(bits_[begin / 8] | ((1u << count) - 1) << begin % 8);
+            return;
+        }
         for (; count > 0 && begin % 8 != 0; ++begin, --count) set_one(begin, written);
         std::memset(bits_ + begin / 8, written ? 0xFF : 0, count / 8);
         for (begin += count / 8 * 8, count %= 8; count > 0; ++begin, --count) set_one(begin, written);
     }
     bool all(std::size_t begin, std::size_t count) const {
+        const std::size_t bit = begin % 8;
+        if (bit + count <= 8) {  // the usual case: within one byte of bits
+            const unsigned mask = ((1u << count) - 1) << bit;
+            return (bits_[begin / 8] & mask) == mask;
+        }
         for (std::size_t i = begin; i < begin + count; ++i)
             if ((bits_[i / 8] >> i % 8 & 1) == 0) return false;
         return true;
@@ -145,33 +154,37 @@ private:
 };
 
 struct Conflict {
-    bool is_found = false;
     AccessRecord other;
     bool other_wrote = false;
 };
 
-// Compares an access with what the cell remembers, and remembers it. Returns an access that it races with, if any.
-inline Conflict compare_and_remember(ShadowCell& cell, const AccessRecord& now, bool is_write, bool is_shared,
-                                     const HappenedBefore& order) {
-    Conflict conflict;
-    for (const AccessRecord* write : {&cell.write, &cell.atomic})
-        if (order.is_race(*write, now, is_shared)) conflict = {true, *write, true};
-    for (const AccessRecord* read : {&cell.last_read, &cell.read_in_same_warp, &cell.read_in_other_warp})
-        if (is_write && !conflict.is_found && order.is_race(*read, now, is_shared)) conflict = {true, *read, false};
-
-    const AccessRecord last = cell.last_read;
-    if (is_write) {
-        (now.is_atomic ? cell.atomic : cell.write) = now;
-        return conflict;
+// Compares an access with what the cell remembers, and remembers it. True if it races; `conflict` then says with what.
+inline bool compare_and_remember(ShadowCell& cell, const AccessRecord& now, bool is_write, bool is_shared,
+                                 const HappenedBefore& order, Conflict& conflict) {
+    bool is_race = false;
+    for (const AccessRecord* write : {&cell.write, &cell.atomic}) {
+        if (!order.is_race(*write, now, is_shared)) continue;
+        conflict = {*write, true};
+        is_race = true;
     }
+    if (is_write) {
+        for (const AccessRecord* read : {&cell.last_read, &cell.read_in_same_warp, &cell.read_in_other_warp}) {
+            if (is_race || !order.is_race(*read, now, is_shared)) continue;
+            conflict = {*read, false};
+            is_race = true;
+        }
+        (now.is_atomic ? cell.atomic : cell.write) = now;
+        return is_race;
+    }
+    const AccessRecord& last = cell.last_read;
     if (last.block == now.block && last.thread / lanes_per_warp == now.thread / lanes_per_warp) {
         if (last.thread != now.thread) cell.read_in_same_warp = last;
     } else {
         if (last.block != 0) cell.read_in_other_warp = last;
-        cell.read_in_same_warp = {};
+        cell.read_in_same_warp.block = 0;
     }
     cell.last_read = now;
-    return conflict;
+    return is_race;
 }
 
 }  // namespace gradus::inline GRADUS_ABI::emulator

@@ -51,9 +51,8 @@ public:
                           byte, now, is_write, nullptr);
         if ((bytes & (bytes - 1)) == 0 && reinterpret_cast<std::uintptr_t>(byte) % bytes != 0)
             report("misaligned access", byte, now, is_write, nullptr);
-        warps_[warp].add({place, lane, 0, 0, reinterpret_cast<std::uintptr_t>(byte), static_cast<std::uint32_t>(bytes),
-                          is_write, is_shared},
-                         lanes_of(block, warp), counts_of_kernel());
+        warps_[warp].add(place, lane, reinterpret_cast<std::uintptr_t>(byte), static_cast<unsigned>(bytes), is_write,
+                         is_shared);
 
         const std::size_t offset = static_cast<std::size_t>(byte - (is_shared ? block.arena : device_memory().base()));
         WrittenBytes& written = is_shared ? shared_written_ : device_written_;
@@ -64,8 +63,9 @@ public:
             const std::size_t in_word = at % 4, count = std::min(4 - in_word, offset + bytes - at);
             now.bytes = static_cast<std::uint8_t>(((1u << count) - 1) << in_word);
             ShadowCell& cell = (is_shared ? shared_shadow_ : device_shadow_).cell(at / 4);
-            const Conflict conflict = compare_and_remember(cell, now, is_write, is_shared, order_);
-            if (conflict.is_found) report("race", byte + (at - offset), now, is_write, &conflict);
+            Conflict conflict;
+            if (compare_and_remember(cell, now, is_write, is_shared, order_, conflict))
+                report("race", byte + (at - offset), now, is_write, &conflict);
             at += count;
         }
         if (is_atomic) order_.atomic();
@@ -201,23 +201,19 @@ private:
     std::set<std::tuple<std::string, std::uint32_t, std::uint32_t>> reported_;
 };
 
-RaceChecker& checker() {
-    static RaceChecker instance;
-    return instance;
-}
-const bool is_installed = (checker(), true);
+RaceChecker checker;
 
 // What every instrumented access comes to. Outside of kernels, and inside the checker, it is of no interest.
 void observe(const void* address, std::size_t bytes, bool is_write, const void* return_address) {
-    if (running_block == nullptr || is_busy) return;
+    if (running_block == nullptr || is_busy || current_observer == nullptr) return;
     const RaceChecker::Busy busy;
-    checker().access(address, bytes, is_write, false, checker().place_of(return_address));
+    checker.access(address, bytes, is_write, false, checker.place_of(return_address));
 }
 
 }  // namespace
 
-void require_race_checker() { static_cast<void>(is_installed); }
-std::vector<KernelCounts> take_kernel_counts() { return checker().take_counts(); }
+void require_race_checker() {}
+std::vector<KernelCounts> take_kernel_counts() { return checker.take_counts(); }
 
 std::string table_of(const std::vector<KernelCounts>& counts) {
     std::string table = "launches  load MB  store MB  sectors/least  passes/request  active lanes  partial  kernel\n";
