@@ -33,6 +33,17 @@ __global__ void deep_kernel(char* out) {
     out[threadIdx.x] = large[Bytes - 1];
 }
 
+template <int>
+__global__ void beyond_buffer_kernel(float* x) {
+    x[threadIdx.x] = 1;
+}
+template <int>
+__global__ void beyond_array_kernel(float* x) {
+    GRADUS_SHARED(float, array, [64]);
+    array[threadIdx.x] = 1;
+    x[0] = array[0];
+}
+
 // What a child process that runs the body writes to stderr, and the signal that ends it.
 template <class Body>
 std::string stderr_of(const Body& body, int& signal_number) {
@@ -106,6 +117,25 @@ TEST_CASE("protection of device memory can be switched off") {
     int signal_number = 0;
     stderr_of([&] { static_cast<volatile int*>(x.data())[25] = 1; }, signal_number);
     CHECK(signal_number == SIGSEGV);
+}
+
+#endif
+
+#if defined(__SANITIZE_ADDRESS__)
+
+TEST_CASE("AddressSanitizer sees what runs out of bounds of a buffer, of a shared array, and what is freed") {
+    const auto report = [](const auto& body) {
+        int signal_number = 0;
+        return stderr_of(body, signal_number);
+    };
+    const DeviceArray<float> x(64);
+    CHECK(contains(report([&] { launch(beyond_buffer_kernel<0>, 1, 65, 0, nullptr, x.data()); }), "AddressSanitizer"));
+    CHECK(contains(report([&] { launch(beyond_array_kernel<0>, 1, 65, 0, nullptr, x.data()); }), "AddressSanitizer"));
+    float* freed = nullptr;
+    cudaMalloc(&freed, 65 * sizeof(float));
+    cudaFree(freed);
+    CHECK(contains(report([&] { launch(beyond_buffer_kernel<0>, 1, 65, 0, nullptr, freed); }), "AddressSanitizer"));
+    CHECK(report([&] { launch(beyond_buffer_kernel<0>, 1, 64, 0, nullptr, x.data()); }) == "");
 }
 
 #endif

@@ -10,6 +10,9 @@
 //          converted to the kernel's parameter types, as in a call. A launch that cannot start is an Error that names
 //          the kernel, the grid and the place of the call. What goes wrong inside a kernel on a GPU shows at the next
 //          synchronisation; in the emulator, here.
+// In a debugger, with the emulator, threadIdx and blockIdx are variables like others:
+//     (gdb) break scale.cu:12 if threadIdx.x == 3 && blockIdx.x == 1
+// To step over a barrier, set a breakpoint behind it: there another thread may come first.
 // Rules for kernels that run in both worlds:
 //     1. Include only this header (and ptx.hpp); launch only with launch(); shared memory only through GRADUS_SHARED,
 //        GRADUS_SHARED_ALIGNED and GRADUS_DYNAMIC_SHARED.

@@ -48,7 +48,7 @@ GRADUS_EMULATOR_QUIET inline void wait_with_vote(bool vote, Site site) {
     wait_at_barrier(site);
 }
 
-inline void complete_without(Block& block, unsigned warp);  // warp.hpp
+void complete_without(Block& block, unsigned warp);  // warp.hpp
 
 // The current thread has returned from the kernel.
 inline void thread_returned(Block& block) {

@@ -132,9 +132,9 @@ struct Block {
 // The block that this operating-system thread runs; null outside of kernels.
 inline constinit thread_local Block* running_block = nullptr;
 
-[[noreturn]] inline void fail_in_kernel(std::string message);  // diagnosis.hpp
-[[noreturn]] inline void fail_deadlock(Block& block);
-[[noreturn]] inline void run_fiber();  // below; where fibers begin
+[[noreturn]] void fail_in_kernel(std::string message);  // diagnosis.hpp
+[[noreturn]] void fail_deadlock(Block& block);
+[[noreturn]] void run_fiber();  // below; where fibers begin
 
 // xorshift32 (Marsaglia 2003): enough to shuffle threads.
 inline std::uint32_t next_random(Block& block) {
@@ -201,7 +201,7 @@ GRADUS_EMULATOR_INLINE void wait(Block& block) {
     switch_fiber(me, other);
 }
 
-inline void thread_returned(Block& block);  // barrier.hpp: those who wait may wait for nobody now
+void thread_returned(Block& block);  // barrier.hpp: those who wait may wait for nobody now
 
 // A fiber's life: run one CUDA thread to its end; if the next has not begun yet, run it too, on the same stack.
 // A fault ends the whole block: the other fibers are left where they stand, and their stacks are used again.

@@ -53,6 +53,7 @@ public:
         buffers_[offset] = bytes;
         live_bytes_ += bytes;
         char* address = base_ + offset;
+        forbid(address, size);
         allow(address, bytes);
         if (is_protected_) protect(offset, bytes, PROT_READ | PROT_WRITE);
         std::memset(address, 0xFF, bytes);

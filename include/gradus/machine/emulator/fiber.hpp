@@ -73,6 +73,12 @@ inline void* first_stack_pointer(std::uintptr_t top) {
 
 #elif defined(__aarch64__)
 
+#if defined(__APPLE__)  // there the system keeps x18 for itself
+#define GRADUS_LOST_PLATFORM_REGISTER
+#else
+#define GRADUS_LOST_PLATFORM_REGISTER "x18",
+#endif
+
 GRADUS_EMULATOR_INLINE void exchange_registers(Fiber& from, const Fiber& to) {
     register Fiber* save asm("x0") = &from;
     register const Fiber* load asm("x1") = &to;
@@ -88,10 +94,11 @@ GRADUS_EMULATOR_INLINE void exchange_registers(Fiber& from, const Fiber& to) {
         "1:\thint #36"  // bti j: a permitted target of br
         : "+r"(save), "+r"(load)
         :
-        : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17", "x19",
-          "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x30", "memory", "cc", "v0", "v1", "v2", "v3",
-          "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19",
-          "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31");
+        : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17",
+          GRADUS_LOST_PLATFORM_REGISTER "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x30",
+          "memory", "cc", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14",
+          "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29",
+          "v30", "v31");
 }
 
 inline void* first_stack_pointer(std::uintptr_t top) {

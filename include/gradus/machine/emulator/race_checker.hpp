@@ -17,7 +17,7 @@
 //     g++ my_kernels.o racecheck.o -pthread
 // Lines come from addr2line (binutils) and need -g. GRADUS_EMULATOR_COUNTS=1 prints the counts when the program ends.
 // Cost     30 times the plain emulator (a tiled matrix product); 30 bytes for each byte of memory that kernels touch.
-//          touch. Blocks run one by one.
+//          Blocks run one by one.
 #pragma once
 
 #include <cstdint>
