@@ -10,8 +10,18 @@
 #include "gradus/machine/cuda/packed.hpp"
 #include "gradus/machine/cuda/half_device.hpp"
 #include "gradus/machine/cuda/ptx.hpp"
+#include "gradus/machine/cuda/grid_stride.hpp"
 
-// 2. CUDA on a CPU: how the emulator runs them
+// 2. Memory of the device: what Tensor<T, Cuda> is made of
+#include "gradus/machine/cuda/cuda_check.hpp"
+#include "gradus/machine/cuda/current_stream.hpp"
+#include "gradus/machine/cuda/cuda_allocator.hpp"
+#include "gradus/machine/cuda/cuda_memory.hpp"
+
+// 3. The kernels of the operations
+#include "gradus/elementwise/unary_cuda.cuh"
+
+// 4. CUDA on a CPU: how the emulator runs them
 #if defined(GRADUS_EMULATE_CUDA) && !defined(__CUDACC__)
 #include "gradus/machine/emulator/emulator.hpp"
 #endif
