@@ -38,6 +38,7 @@ template <class Body>
 emulator::KernelCounts counts_of(const Body& body) {
     emulator::take_kernel_counts();
     body();
+    cudaDeviceSynchronize();
     const std::vector<emulator::KernelCounts> counts = emulator::take_kernel_counts();
     REQUIRE(counts.size() == 1);
     return counts[0];
@@ -116,6 +117,7 @@ TEST_CASE("the table has a line for each kernel") {
     const DeviceArray<float> x(64), y(64);
     for (int i = 0; i < 3; ++i) launch(copy_kernel<float>, 1, 64, 0, nullptr, x.data(), y.data(), 1, 64);
     launch(broadcast_kernel<0>, 1, 32, 0, nullptr, x.data(), y.data());
+    cudaDeviceSynchronize();
     const std::vector<emulator::KernelCounts> counts = emulator::take_kernel_counts();
     REQUIRE(counts.size() == 2);
     CHECK(counts[0].launches == 3);

@@ -51,6 +51,7 @@ template <class Body>
 std::string message_of(const Body& body) {
     try {
         body();
+        cudaDeviceSynchronize();  // deferred work goes wrong here
     } catch (const gradus::Error& error) {
         return error.what();
     }

@@ -21,6 +21,11 @@ __global__ void add_kernel(int* x, int value) {
     *x += value;
 }
 
+template <int>
+__global__ void failing_kernel(int) {
+    __trap();
+}
+
 struct Deferred {
     Deferred() { emulator::settings().deferred_streams = true; }
     ~Deferred() {
@@ -151,6 +156,17 @@ TEST_CASE("a fault inside deferred work comes from the call that waits") {
 #else
     stream.handle->queue.clear();
 #endif
+}
+
+TEST_CASE("what destructors call prints the fault of deferred work instead of throwing it") {
+    const Deferred mode;
+    int* x = nullptr;
+    REQUIRE(cudaMalloc(&x, sizeof(int)) == cudaSuccess);
+    launch(failing_kernel<0>, 1, 1, 0, nullptr, 1);
+    launch(set_kernel<0>, 1, 1, 0, nullptr, x, 1);
+    CHECK(cudaFree(x) == cudaErrorLaunchFailure);
+    CHECK(cudaGetLastError() == cudaErrorLaunchFailure);
+    CHECK(message_of([] { cudaDeviceSynchronize(); }) == "");  // nothing is left
 }
 
 TEST_CASE("a host function runs in its turn") {

@@ -38,9 +38,10 @@ cudaError_t cudaMalloc(T** pointer, std::size_t bytes) {
 }
 inline cudaError_t cudaFree(void* pointer) {  // waits for all work: some of it may use the buffer
     const std::lock_guard lock(emulator::streams().mutex);
-    emulator::streams().run_all();
-    const bool is_good = pointer == nullptr || emulator::device_memory().release(pointer);
-    return emulator::remember(is_good ? cudaSuccess : cudaErrorInvalidDevicePointer);
+    const cudaError_t error = emulator::run_all_without_throwing();
+    if (pointer != nullptr && !emulator::device_memory().release(pointer))
+        return emulator::remember(cudaErrorInvalidDevicePointer);
+    return error;
 }
 // In the order of the stream: memory that is freed there may be used again by what follows there.
 template <class T>
@@ -76,11 +77,11 @@ cudaError_t cudaHostAlloc(T** pointer, std::size_t bytes, unsigned flags) {
 inline cudaError_t cudaFreeHost(void* pointer) {
     const std::lock_guard lock(emulator::streams().mutex);
     if (pointer == nullptr) return cudaSuccess;
-    emulator::streams().run_all();
+    const cudaError_t error = emulator::run_all_without_throwing();
     if (emulator::pinned_buffers().erase(static_cast<const char*>(pointer)) == 0)
         return emulator::remember(cudaErrorInvalidValue);
     std::free(pointer);
-    return cudaSuccess;
+    return error;
 }
 
 inline cudaError_t cudaMemcpyAsync(void* target, const void* source, std::size_t bytes, cudaMemcpyKind kind,

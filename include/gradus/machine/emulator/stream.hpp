@@ -64,8 +64,7 @@ public:
         all_.insert(stream);
         return stream;
     }
-    void destroy(cudaStream_t stream) {
-        run(stream, everything);
+    void destroy(cudaStream_t stream) {  // its work must be done
         all_.erase(stream);
         delete stream;
     }
@@ -111,6 +110,20 @@ private:
 inline Streams& streams() {
     static Streams* const instance = new Streams;  // never destroyed
     return *instance;
+}
+
+// For calls that destructors make, cudaFree and others: does all the work; what goes wrong in it is printed, not
+// thrown.
+inline cudaError_t run_all_without_throwing() {
+    for (cudaError_t result = cuda_names::cudaSuccess;;) {
+        try {
+            streams().run_all();
+            return result;
+        } catch (const Error& error) {
+            std::fprintf(stderr, "gradus emulator: %s\n", error.what());
+            result = remember(cuda_names::cudaErrorLaunchFailure);
+        }
+    }
 }
 
 }  // namespace gradus::inline GRADUS_ABI::emulator

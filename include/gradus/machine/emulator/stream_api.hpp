@@ -23,8 +23,9 @@ inline cudaError_t cudaStreamDestroy(cudaStream_t stream) {
     const std::lock_guard lock(emulator::streams().mutex);
     if (stream == nullptr || !emulator::streams().is_known(stream))
         return emulator::remember(cudaErrorInvalidResourceHandle);
+    const cudaError_t error = emulator::run_all_without_throwing();
     emulator::streams().destroy(stream);
-    return cudaSuccess;
+    return error;
 }
 inline cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     const std::lock_guard lock(emulator::streams().mutex);
@@ -79,9 +80,9 @@ inline cudaError_t cudaEventQuery(cudaEvent_t event) {
 }
 inline cudaError_t cudaEventDestroy(cudaEvent_t event) {
     const std::lock_guard lock(emulator::streams().mutex);
-    cudaEventSynchronize(event);
+    const cudaError_t error = event->is_done ? cudaSuccess : emulator::run_all_without_throwing();
     delete event;
-    return cudaSuccess;
+    return error;
 }
 inline cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
     const std::lock_guard lock(emulator::streams().mutex);
