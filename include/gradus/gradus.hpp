@@ -82,3 +82,8 @@
 #include "gradus/machine/cpu/thread_pool.hpp"
 #include "gradus/machine/cpu/gemm.hpp"
 #include "gradus/machine/cpu/instruction_set.hpp"
+
+// CUDA, where there is a GPU's compiler or its emulator
+#if defined(__CUDACC__) || defined(GRADUS_EMULATE_CUDA)
+#include "gradus/cuda.hpp"
+#endif

@@ -66,6 +66,10 @@ TEST_CASE("a program chooses its device by name") {
     CHECK(with_device("reference", [](auto device) { return std::string(decltype(device)::name); }) == "reference");
     CHECK_THROWS_WITH_AS(with_device("gpu", [](auto) { return 0; }),
                          "device: there is no 'gpu', choose cpu or reference", Error);
+    CHECK_THROWS_WITH_AS(with_device("cuda", [](auto) { return 0; }),
+                         "device: 'cuda' is not in this build; compile with nvcc, or with -DGRADUS_EMULATE_CUDA for "
+                         "the emulator",
+                         Error);
 }
 
 TEST_CASE("elements and what their sums are computed in") {

@@ -9,7 +9,7 @@ using namespace gradus;
 
 namespace {
 
-using Block = std::array<std::uint32_t, 4>;
+using Block = PhiloxBlock;
 
 }  // namespace
 

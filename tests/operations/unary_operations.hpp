@@ -11,11 +11,11 @@ struct Cube {
     static constexpr const char* name = "cube";
     static constexpr gradus::From derivative_from = gradus::From::x;
     template <class S>
-    S value(S x) const {
+    GRADUS_HOST_DEVICE S value(S x) const {
         return x * x * x;
     }
     template <class S>
-    S derivative(S x) const {
+    GRADUS_HOST_DEVICE S derivative(S x) const {
         return 3 * x * x;
     }
 };

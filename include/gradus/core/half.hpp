@@ -4,9 +4,9 @@
 //               bits.
 // Conversion from float rounds to the nearest value, ties to even; converting back is exact. A Half becomes a float by
 // itself, a float becomes a Half only where the program says so: Half(x).
+// __builtin_bit_cast is what std::bit_cast calls; device code may use it directly, but not a host function.
 #pragma once
 
-#include <bit>
 #include <cstdint>
 
 #include "gradus/core/abi.hpp"
@@ -25,8 +25,8 @@ struct Half {
         const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16;
         const std::uint32_t exponent = (bits >> 10) & 0x1fu;
         const std::uint32_t fraction = bits & 0x3ffu;
-        if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000u | fraction << 13);  // infinity, NaN
-        if (exponent > 0) return std::bit_cast<float>(sign | (exponent + 112) << 23 | fraction << 13);
+        if (exponent == 31) return __builtin_bit_cast(float, sign | 0x7f800000u | fraction << 13);  // infinity, NaN
+        if (exponent > 0) return __builtin_bit_cast(float, sign | (exponent + 112) << 23 | fraction << 13);
         const float magnitude = static_cast<float>(fraction) * 0x1p-24f;  // zero and subnormals
         return sign ? -magnitude : magnitude;
     }
@@ -38,7 +38,7 @@ struct Half {
 
 private:
     static GRADUS_HOST_DEVICE constexpr std::uint16_t round(float value) {
-        const std::uint32_t x = std::bit_cast<std::uint32_t>(value);
+        const std::uint32_t x = __builtin_bit_cast(std::uint32_t, value);
         const std::uint32_t sign = (x >> 16) & 0x8000u;
         const std::uint32_t magnitude = x & 0x7fffffffu;
         std::uint32_t rounded = 0;
@@ -71,7 +71,7 @@ struct BFloat16 {
     GRADUS_HOST_DEVICE explicit constexpr BFloat16(int value) : BFloat16(static_cast<float>(value)) {}
 
     GRADUS_HOST_DEVICE constexpr operator float() const {
-        return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+        return __builtin_bit_cast(float, static_cast<std::uint32_t>(bits) << 16);
     }
     static GRADUS_HOST_DEVICE constexpr BFloat16 from_bits(std::uint16_t bits) {
         BFloat16 b(0.0f);
@@ -81,7 +81,7 @@ struct BFloat16 {
 
 private:
     static GRADUS_HOST_DEVICE constexpr std::uint16_t round(float value) {
-        const std::uint32_t x = std::bit_cast<std::uint32_t>(value);
+        const std::uint32_t x = __builtin_bit_cast(std::uint32_t, value);
         if ((x & 0x7fffffffu) > 0x7f800000u) return static_cast<std::uint16_t>((x >> 16 & 0x8000u) | 0x7fc0u);  // NaN
         return static_cast<std::uint16_t>((x + 0x7fffu + (x >> 16 & 1u)) >> 16);  // a carry into the exponent is right
     }

@@ -5,8 +5,8 @@
 //          compute any of them, and the whole state to save is three integers.
 #pragma once
 
-#include <array>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <numbers>
 #include <utility>
@@ -17,16 +17,26 @@
 
 namespace gradus::inline GRADUS_ABI {
 
+// What the cipher turns into what. (Not std::array: in CUDA its [] is for the host alone.)
+struct PhiloxBlock {
+    std::uint32_t word[4];
+
+    GRADUS_HOST_DEVICE std::uint32_t operator[](std::size_t i) const { return word[i]; }
+    friend bool operator==(const PhiloxBlock&, const PhiloxBlock&) = default;
+};
+struct PhiloxKey {
+    std::uint32_t word[2];
+};
+
 // Ten rounds of multiply, swap and xor. The constants are the paper's.
-GRADUS_HOST_DEVICE inline std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
-                                                              std::array<std::uint32_t, 2> key) {
+GRADUS_HOST_DEVICE inline PhiloxBlock philox(PhiloxBlock counter, PhiloxKey key) {
     for (int round = 0; round < 10; ++round) {
         const std::uint64_t a = std::uint64_t{0xD2511F53u} * counter[0];
         const std::uint64_t b = std::uint64_t{0xCD9E8D57u} * counter[2];
-        counter = {static_cast<std::uint32_t>(b >> 32) ^ counter[1] ^ key[0], static_cast<std::uint32_t>(b),
-                   static_cast<std::uint32_t>(a >> 32) ^ counter[3] ^ key[1], static_cast<std::uint32_t>(a)};
-        key[0] += 0x9E3779B9u;  // the golden ratio
-        key[1] += 0xBB67AE85u;  // sqrt(3) - 1
+        counter = {static_cast<std::uint32_t>(b >> 32) ^ counter[1] ^ key.word[0], static_cast<std::uint32_t>(b),
+                   static_cast<std::uint32_t>(a >> 32) ^ counter[3] ^ key.word[1], static_cast<std::uint32_t>(a)};
+        key.word[0] += 0x9E3779B9u;  // the golden ratio
+        key.word[1] += 0xBB67AE85u;  // sqrt(3) - 1
     }
     return counter;
 }
@@ -38,12 +48,12 @@ struct Generator {
     std::uint64_t position = 0;  // how many 64-bit words have been drawn
 
     // Words 2i and 2i + 1 of the stream, low halves first, without moving the position.
-    GRADUS_HOST_DEVICE std::array<std::uint32_t, 4> block(std::uint64_t i) const {
+    GRADUS_HOST_DEVICE PhiloxBlock block(std::uint64_t i) const {
         return philox({low(i), high(i), low(stream), high(stream)}, {low(seed), high(seed)});
     }
     // Word i of the stream, without moving the position.
     GRADUS_HOST_DEVICE std::uint64_t at(std::uint64_t i) const {
-        const std::array<std::uint32_t, 4> halves = block(i / 2);
+        const PhiloxBlock halves = block(i / 2);
         return i % 2 == 0 ? halves[0] | std::uint64_t{halves[1]} << 32 : halves[2] | std::uint64_t{halves[3]} << 32;
     }
     std::uint64_t next() { return at(position++); }

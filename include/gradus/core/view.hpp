@@ -19,15 +19,15 @@ public:
     GRADUS_HOST_DEVICE View(T* data, const Extents& shape) : data_(data), shape_(shape) {}
 
     // A view to write is also a view to read.
-    GRADUS_HOST_DEVICE operator View<const T, R>() const requires(!std::is_const_v<T>) {
-        return View<const T, R>(data_, shape_);
-    }
+    template <class U>
+    requires(std::is_same_v<const U, T> && !std::is_const_v<U>) GRADUS_HOST_DEVICE View(const View<U, R>& other)
+        : data_(other.data()), shape_(other.shape()) {}
 
     GRADUS_HOST_DEVICE T* data() const { return data_; }
     GRADUS_HOST_DEVICE const Extents& shape() const { return shape_; }
     GRADUS_HOST_DEVICE Index size() const {
         Index product = 1;
-        for (int d = 0; d < R; ++d) product *= shape_[static_cast<std::size_t>(d)];
+        for (int d = 0; d < R; ++d) product *= extents()[d];
         return product;
     }
 
@@ -35,11 +35,14 @@ public:
     requires(sizeof...(I) == R) GRADUS_HOST_DEVICE T& operator()(I... index) const {
         const Index i[] = {static_cast<Index>(index)...};
         Index offset = i[0];
-        for (int d = 1; d < R; ++d) offset = offset * shape_[static_cast<std::size_t>(d)] + i[d];
+        for (int d = 1; d < R; ++d) offset = offset * extents()[d] + i[d];
         return data_[offset];
     }
 
 private:
+    // An array's own [] is for the host alone in CUDA.
+    GRADUS_HOST_DEVICE const Index* extents() const { return reinterpret_cast<const Index*>(&shape_); }
+
     T* data_;
     Extents shape_;
 };

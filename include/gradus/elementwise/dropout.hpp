@@ -24,7 +24,7 @@ struct DropoutMask {
     double growth;        // 1 / (1 - p)
 
     // Of elements 4 * block to 4 * block + 3.
-    GRADUS_HOST_DEVICE std::array<std::uint32_t, 4> words(Index block) const {
+    GRADUS_HOST_DEVICE PhiloxBlock words(Index block) const {
         return generator.block(generator.position / 2 + static_cast<std::uint64_t>(block));
     }
 };

@@ -16,7 +16,7 @@ void dropout_apply(Cpu, const DropoutMask& mask, Vector<const T> x, Vector<T> y,
     const Sum<T> growth = static_cast<Sum<T>>(mask.growth);
     for_chunks(x.size(), [&](Index begin, Index end) {
         for (Index i = begin; i < end; i += 4) {
-            const std::array<std::uint32_t, 4> words = mask.words(i / 4);
+            const PhiloxBlock words = mask.words(i / 4);
             for (Index k = 0; k < std::min<Index>(4, end - i); ++k) {
                 const bool stays = words[static_cast<std::size_t>(k)] >= mask.below;
                 put(y(i + k), stays ? Sum<T>(x(i + k)) * growth : Sum<T>(0), mode);

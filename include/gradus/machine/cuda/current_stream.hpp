@@ -1,0 +1,33 @@
+// machine/cuda/current_stream.hpp   The stream that kernels and copies of this thread go to.
+//     { const StreamScope scope(stream);  y = relu(x); }    relu runs in `stream`
+// Work of one stream runs in the order in which it was queued. Work of two streams is ordered only by events or by
+// waiting, and so is memory: a tensor that was made in one stream is used in another only after such a wait.
+#pragma once
+
+#include "gradus/machine/cuda/cuda_check.hpp"
+
+namespace gradus::inline GRADUS_ABI {
+
+// The default stream, null, unless a StreamScope says otherwise.
+inline cudaStream_t& current_stream() {
+    static thread_local cudaStream_t stream = nullptr;
+    return stream;
+}
+
+class StreamScope {
+public:
+    explicit StreamScope(cudaStream_t stream) : before_(current_stream()) { current_stream() = stream; }
+    ~StreamScope() { current_stream() = before_; }
+    StreamScope(const StreamScope&) = delete;
+    StreamScope& operator=(const StreamScope&) = delete;
+
+private:
+    cudaStream_t before_;
+};
+
+// Returns when all work of the current stream is done. A fault of one of its kernels is an Error here.
+inline void synchronize() {
+    check_cuda(cudaStreamSynchronize(current_stream()), "cudaStreamSynchronize: a kernel queued before");
+}
+
+}  // namespace gradus::inline GRADUS_ABI

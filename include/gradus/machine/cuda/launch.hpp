@@ -1,0 +1,92 @@
+// machine/cuda/launch.hpp   launch(kernel, grid, block, shared_bytes, stream, args...): all that a kernel needs.
+//     template <class T>
+//     __global__ void __launch_bounds__(256) scale_kernel(T* x, T factor, int n) {
+//         const int i = blockIdx.x * blockDim.x + threadIdx.x;
+//         if (i < n) x[i] *= factor;
+//     }
+//     launch(scale_kernel<float>, blocks_for(n, 256), 256, 0, stream, x, 2.0f, n);
+// Problem  kernel<<<grid, block>>>(args...) is not C++, and the errors of a launch are easily lost.
+// Answer   A function. Under nvcc it launches on the GPU, else it runs the kernel in the emulator. Arguments are
+//          converted to the kernel's parameter types, as in a call. A launch that cannot start is an Error that names
+//          the kernel, the grid and the place of the call. What goes wrong inside a kernel on a GPU shows at the next
+//          synchronisation; in the emulator, here.
+// In a debugger, with the emulator, threadIdx and blockIdx are variables like others:
+//     (gdb) break scale.cu:12 if threadIdx.x == 3 && blockIdx.x == 1
+// To step over a barrier, set a breakpoint behind it: there another thread may come first.
+// Rules for kernels that run in both worlds:
+//     1. Include only this header (and ptx.hpp); launch only with launch(); shared memory only through GRADUS_SHARED,
+//        GRADUS_SHARED_ALIGNED and GRADUS_DYNAMIC_SHARED.
+//     2. No early return before a barrier: guard the work instead.
+//     3. *_sync forms with exact masks; __syncwarp() between dependent accesses in a warp.
+//     4. No waiting for other blocks, no launches from kernels, no textures, no noexcept kernels.
+//     5. Always __launch_bounds__: the emulator does not see how many registers a kernel needs.
+//     6. Kernels are templates or static: an inline __global__ function draws a warning of nvcc.
+#pragma once
+
+#include <cstddef>
+#include <utility>
+
+#include "gradus/core/shape.hpp"
+#include "gradus/machine/cuda/runtime.hpp"
+
+#if defined(__CUDACC__)
+#define GRADUS_SHARED(type, name, ...) __shared__ type name __VA_ARGS__
+#define GRADUS_SHARED_ALIGNED(alignment, type, name, ...) \
+    __shared__ __align__(alignment)                       \
+    type name __VA_ARGS__
+// One array of bytes for all kernels: the same extern name with two types does not link.
+#define GRADUS_DYNAMIC_SHARED(type, name)                                         \
+    extern __shared__ __align__(16) unsigned char gradus_dynamic_shared_memory[]; \
+    type* const name = reinterpret_cast<type*>(gradus_dynamic_shared_memory)
+#endif
+
+namespace gradus::inline GRADUS_ABI {
+
+// How many blocks of `threads` threads it takes to have one thread for each of `count` elements.
+constexpr unsigned blocks_for(Index count, unsigned threads) {
+    return static_cast<unsigned>((count + threads - 1) / threads);
+}
+
+// The grid of a launch, and where the launch stands in the source. A number or a dim3 becomes one by itself.
+struct LaunchGrid {
+    template <class Size>
+    requires std::convertible_to<Size, dim3> LaunchGrid(Size blocks, const char* in_file = __builtin_FILE(),
+                                                        unsigned in_line = __builtin_LINE())
+        : size(static_cast<dim3>(blocks)), file(in_file), line(in_line) {}
+    dim3 size;
+    const char* file;
+    unsigned line;
+};
+
+#if defined(__CUDACC__)
+
+template <class... Parameters, class... Arguments>
+void launch(void (*kernel)(Parameters...), LaunchGrid grid, dim3 block, std::size_t shared_bytes, cudaStream_t stream,
+            Arguments&&... arguments) {
+    cudaLaunchConfig_t config{};
+    config.gridDim = grid.size;
+    config.blockDim = block;
+    config.dynamicSmemBytes = shared_bytes;
+    config.stream = stream;
+    const cudaError_t error =
+        cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(std::forward<Arguments>(arguments))...);
+    if (error == cudaSuccess) return;
+    const char* name = "a kernel";
+    cudaFuncGetName(&name, reinterpret_cast<const void*>(kernel));
+    fail(text(name, ": launch at ", grid.file, ':', grid.line, ": ", cudaGetErrorString(error), "; grid (", grid.size.x,
+              ", ", grid.size.y, ", ", grid.size.z, "), block (", block.x, ", ", block.y, ", ", block.z, "), ",
+              shared_bytes, " bytes of shared memory"));
+}
+
+#else
+
+template <class... Parameters, class... Arguments>
+void launch(void (*kernel)(Parameters...), LaunchGrid grid, dim3 block, std::size_t shared_bytes, cudaStream_t stream,
+            Arguments&&... arguments) {
+    emulator::launch(kernel, grid.size, block, shared_bytes, stream, emulator::Site{grid.file, grid.line},
+                     std::tuple<Parameters...>(std::forward<Arguments>(arguments)...));
+}
+
+#endif
+
+}  // namespace gradus::inline GRADUS_ABI

@@ -1,0 +1,46 @@
+// machine/emulator/async_copy.hpp   cp.async: copies into shared memory that finish later (machine/cuda/ptx.hpp).
+// A card copies while the thread computes. Until the thread has waited for the copy, what stands in the target is
+// undefined. Here: NaN from the start of the copy, and the copy itself happens in the wait. A kernel that forgets to
+// wait reads NaN every time; one that overwrites a buffer that others still read destroys it at once.
+#pragma once
+
+#include "gradus/machine/emulator/diagnosis.hpp"
+#include "gradus/machine/emulator/observer.hpp"
+
+namespace gradus::inline GRADUS_ABI::emulator {
+
+inline AsyncCopies& async_copies() {
+    Block& block = *running_block;
+    if (block.async_copies.empty()) block.async_copies.resize(most_threads);
+    return block.async_copies[block.current];
+}
+
+// Copies the first `used` of `bytes` bytes; the rest becomes zero.
+GRADUS_EMULATOR_QUIET inline void start_copy(void* target, const void* source, unsigned bytes, unsigned used,
+                                             Site site) {
+    if (reinterpret_cast<std::uintptr_t>(target) % bytes != 0 || reinterpret_cast<std::uintptr_t>(source) % bytes != 0)
+        fail_in_kernel(text("cp.async at ", site, ": an address is not a multiple of ", bytes, " bytes"));
+    AsyncCopies& copies = async_copies();
+    tell_access(target, bytes, true, false, site);
+    std::memset(target, 0xFF, bytes);
+    copies.pending.push_back({target, source, bytes, used, copies.groups, site});
+}
+
+GRADUS_EMULATOR_QUIET inline void commit_copies() { ++async_copies().groups; }
+
+// Returns when all groups but the newest `still_open` have been copied.
+GRADUS_EMULATOR_QUIET inline void wait_for_copies(unsigned still_open) {
+    AsyncCopies& copies = async_copies();
+    std::size_t done = 0;
+    for (; done < copies.pending.size(); ++done) {
+        const AsyncCopy& copy = copies.pending[done];
+        if (copy.group + still_open >= copies.groups) break;
+        if (copy.used > 0) tell_access(copy.source, copy.used, false, false, copy.site);
+        tell_access(copy.target, copy.bytes, true, false, copy.site);
+        std::memcpy(copy.target, copy.source, copy.used);
+        std::memset(static_cast<char*>(copy.target) + copy.used, 0, copy.bytes - copy.used);
+    }
+    copies.pending.erase(copies.pending.begin(), copies.pending.begin() + static_cast<std::ptrdiff_t>(done));
+}
+
+}  // namespace gradus::inline GRADUS_ABI::emulator

@@ -1,0 +1,61 @@
+// machine/emulator/diagnosis.hpp   What a message says when a kernel goes wrong: which thread, who waits where.
+// On a GPU a thread that misses a barrier hangs the card or goes unnoticed. Here:
+//     reduce<float>: deadlock: no thread of the block can run
+//       in block (0, 0, 0), thread (31, 0, 0); launched at reduce_test.cpp:12
+//       16 threads, first (0, 0, 0): waiting in __shfl_xor_sync at reduce.cuh:40
+//       16 threads, first (16, 0, 0): waiting at the barrier at reduce.cuh:43
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "gradus/machine/emulator/block.hpp"
+#include "gradus/machine/emulator/symbols.hpp"
+
+namespace gradus::inline GRADUS_ABI::emulator {
+
+// What a thread is doing, as a line of the table.
+inline std::string describe_thread(const Block& block, unsigned index) {
+    const Thread& thread = block.threads[index];
+    const Warp& warp = block.warps[index / lanes_per_warp];
+    const std::uint32_t lane = 1u << (index % lanes_per_warp);
+    if (thread.state == ThreadState::returned) return "returned from the kernel";
+    if (block.ready[index / lanes_per_warp] & lane) return "not waiting";
+    if (thread.state == ThreadState::at_barrier) return text("waiting at the barrier at ", thread.where);
+    if (thread.state == ThreadState::in_warp_operation)
+        for (unsigned i = 0; i < warp.open_count; ++i)
+            if (warp.open[i].arrived & lane) return text("waiting in ", warp.open[i].name, " at ", thread.where);
+    return "running";
+}
+
+// The table: threads that do the same stand in one line.
+inline std::string table_of_threads(const Block& block) {
+    struct Group {
+        unsigned count = 0;
+        uint3 first = {0, 0, 0};
+    };
+    std::map<std::string, Group> groups;
+    for (unsigned i = 0; i < block.thread_count; ++i) {
+        Group& group = groups[describe_thread(block, i)];
+        if (group.count++ == 0) group.first = block.threads[i].index;
+    }
+    std::string table;
+    for (const auto& [activity, group] : groups)
+        table +=
+            text("\n  ", group.count, group.count == 1 ? " thread " : " threads, first ", group.first, ": ", activity);
+    return table;
+}
+
+// Every message of a running kernel. `table` is empty or table_of_threads().
+[[noreturn]] inline void fail_in_kernel(std::string message, const std::string& table) {
+    const Block& block = *running_block;
+    fail(text(kernel_name(block.launch->kernel), ": ", message, "\n  in block ", blockIdx, ", thread ", threadIdx,
+              "; launched at ", block.launch->site, table));
+}
+[[noreturn]] inline void fail_in_kernel(std::string message) { fail_in_kernel(std::move(message), ""); }
+[[noreturn]] inline void fail_deadlock(Block& block) {
+    fail_in_kernel("deadlock: no thread of the block can run", table_of_threads(block));
+}
+
+}  // namespace gradus::inline GRADUS_ABI::emulator

@@ -1,0 +1,107 @@
+// machine/emulator/faults.hpp   Wild addresses: a message instead of "Segmentation fault".
+// Three kinds of access fault, and the handler of SIGSEGV tells them apart by the address:
+//     - a kernel overflows its stack: local arrays too large for GRADUS_EMULATOR_STACK_KB;
+//     - a kernel reads or writes an address that is no memory at all;
+//     - host code follows a device pointer (device_memory.hpp).
+// The first two end the kernel with a gradus::Error, like any other fault of a kernel. The handler cannot throw from
+// the middle of an instruction; it changes where the thread continues: in the launcher, as if the kernel had switched
+// back to it. The third prints its message and leaves the rest to the earlier handler, which usually ends the program.
+// Under AddressSanitizer its own report is the better one, so kernels' faults are left to it.
+#pragma once
+
+#include <csignal>
+#include <cstdio>
+
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "gradus/machine/emulator/device_memory.hpp"
+#include "gradus/machine/emulator/diagnosis.hpp"
+
+namespace gradus::inline GRADUS_ABI::emulator {
+
+// The handler runs on a stack of its own, because the thread's may be the one that overflowed.
+struct SignalStack {
+    SignalStack() {
+        stack_t now{};
+        sigaltstack(nullptr, &now);
+        if ((now.ss_flags & SS_DISABLE) == 0) return;  // a sanitizer has set one
+        stack_t mine{};
+        mine.ss_sp = memory.get();
+        mine.ss_size = bytes;
+        sigaltstack(&mine, nullptr);
+    }
+    static constexpr std::size_t bytes = 64 * 1024;
+    std::unique_ptr<char[]> memory = std::make_unique<char[]>(bytes);
+};
+
+inline struct sigaction& earlier_handler() {
+    static struct sigaction action {};
+    return action;
+}
+
+// Lets the interrupted thread continue in another fiber.
+inline void continue_in(const Fiber& fiber, void* interrupted) {
+    auto* context = static_cast<ucontext_t*>(interrupted);
+#if defined(__linux__) && defined(__x86_64__)
+    context->uc_mcontext.gregs[REG_RSP] = reinterpret_cast<greg_t>(fiber.stack_pointer);
+    context->uc_mcontext.gregs[REG_RBP] = reinterpret_cast<greg_t>(fiber.frame_pointer);
+    context->uc_mcontext.gregs[REG_RIP] = reinterpret_cast<greg_t>(fiber.resume_at);
+#elif defined(__linux__) && defined(__aarch64__)
+    context->uc_mcontext.sp = reinterpret_cast<unsigned long long>(fiber.stack_pointer);
+    context->uc_mcontext.regs[29] = reinterpret_cast<unsigned long long>(fiber.frame_pointer);
+    context->uc_mcontext.pc = reinterpret_cast<unsigned long long>(fiber.resume_at);
+#else
+    static_cast<void>(context);
+    static_cast<void>(fiber);
+#endif
+}
+
+inline void on_fault(int signal_number, siginfo_t* info, [[maybe_unused]] void* interrupted) {
+    Block* block = running_block;
+    const void* address = info->si_addr;
+#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__)
+    if (block != nullptr) {
+        char hex[32];
+        std::snprintf(hex, sizeof hex, "%p", address);
+        const std::string what =
+            block->stacks->is_guard(address)
+                ? text("stack overflow: local arrays need more than the ", block->stacks->bytes() / 1024,
+                       " KB of GRADUS_EMULATOR_STACK_KB")
+                : text("access to address ", static_cast<const char*>(hex),
+                       ", which is no memory of the device; or a misaligned one of 16 bytes or more");
+        try {
+            fail_in_kernel(what);
+        } catch (...) {
+            block->error = std::current_exception();
+        }
+        continue_in(block->launcher, interrupted);
+        return;
+    }
+#endif
+    if (block == nullptr && device_memory().contains(address)) {
+        const DeviceMemory::Buffer buffer = device_memory().find_unlocked(address);
+        char message[256];
+        std::snprintf(message, sizeof message,
+                      "gradus emulator: host code reads or writes device memory: %p, byte %zu of a buffer of %zu bytes "
+                      "(copy it with cudaMemcpy first)\n",
+                      address, static_cast<std::size_t>(static_cast<const char*>(address) - buffer.address),
+                      buffer.bytes);
+        if (write(STDERR_FILENO, message, std::strlen(message)) < 0) _exit(1);
+    }
+    sigaction(signal_number, &earlier_handler(), nullptr);  // the access faults again, and is handled there
+}
+
+// Called before every launch: test frameworks and other libraries set handlers too, and take them away again.
+inline void install_fault_handler() {
+    static thread_local SignalStack stack;
+    struct sigaction now {};
+    sigaction(SIGSEGV, nullptr, &now);
+    if ((now.sa_flags & SA_SIGINFO) != 0 && now.sa_sigaction == on_fault) return;
+    struct sigaction action {};
+    action.sa_sigaction = on_fault;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    sigaction(SIGSEGV, &action, &earlier_handler());
+}
+
+}  // namespace gradus::inline GRADUS_ABI::emulator

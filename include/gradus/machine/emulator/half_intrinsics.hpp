@@ -1,0 +1,67 @@
+// machine/emulator/half_intrinsics.hpp   CUDA's 16-bit types and functions, on Gradus' own Half and BFloat16.
+// In the toolkit __half and gradus::Half are two types with the same bits; here they are one type. Code that goes from
+// one to the other with reinterpret_cast works in both worlds.
+// Arithmetic on 16-bit values rounds after every operation. __hfma computes in double and rounds from there; a card
+// rounds the exact result, which may rarely differ in the last bit.
+#pragma once
+
+#include "gradus/core/half.hpp"
+#include "gradus/machine/emulator/vector_types.hpp"
+
+namespace gradus::inline GRADUS_ABI::cuda_names {
+
+using __half = gradus::Half;
+using __nv_bfloat16 = gradus::BFloat16;
+using half = __half;
+using nv_bfloat16 = __nv_bfloat16;
+
+using __half2 = CudaVector2<__half>;
+using __nv_bfloat162 = CudaVector2<__nv_bfloat16>;
+using half2 = __half2;
+using nv_bfloat162 = __nv_bfloat162;
+
+inline float __half2float(__half x) { return x; }
+inline __half __float2half(float x) { return __half(x); }
+inline __half __float2half_rn(float x) { return __half(x); }
+inline __half __ushort_as_half(unsigned short bits) { return __half::from_bits(bits); }
+inline unsigned short __half_as_ushort(__half x) { return x.bits; }
+inline __half2 __floats2half2_rn(float x, float y) { return {__half(x), __half(y)}; }
+inline __half2 __float22half2_rn(float2 x) { return {__half(x.x), __half(x.y)}; }
+inline __half2 __halves2half2(__half x, __half y) { return {x, y}; }
+inline float2 __half22float2(__half2 x) { return {x.x, x.y}; }
+inline float __low2float(__half2 x) { return x.x; }
+inline float __high2float(__half2 x) { return x.y; }
+
+inline float __bfloat162float(__nv_bfloat16 x) { return x; }
+inline __nv_bfloat16 __float2bfloat16(float x) { return __nv_bfloat16(x); }
+inline __nv_bfloat16 __float2bfloat16_rn(float x) { return __nv_bfloat16(x); }
+inline __nv_bfloat16 __ushort_as_bfloat16(unsigned short bits) { return __nv_bfloat16::from_bits(bits); }
+inline unsigned short __bfloat16_as_ushort(__nv_bfloat16 x) { return x.bits; }
+inline __nv_bfloat162 __floats2bfloat162_rn(float x, float y) { return {__nv_bfloat16(x), __nv_bfloat16(y)}; }
+inline float2 __bfloat1622float2(__nv_bfloat162 x) { return {x.x, x.y}; }
+inline float __low2float(__nv_bfloat162 x) { return x.x; }
+inline float __high2float(__nv_bfloat162 x) { return x.y; }
+
+template <class T>
+concept CudaHalf = std::same_as<T, __half> || std::same_as<T, __nv_bfloat16>;
+template <CudaHalf T>
+T __hadd(T x, T y) {
+    return T(float(x) + float(y));
+}
+template <CudaHalf T>
+T __hsub(T x, T y) {
+    return T(float(x) - float(y));
+}
+template <CudaHalf T>
+T __hmul(T x, T y) {
+    return T(float(x) * float(y));
+}
+template <CudaHalf T>
+T __hfma(T x, T y, T z) {
+    return T(double(float(x)) * double(float(y)) + double(float(z)));
+}
+inline __half2 __hadd2(__half2 x, __half2 y) { return {__hadd(x.x, y.x), __hadd(x.y, y.y)}; }
+inline __half2 __hmul2(__half2 x, __half2 y) { return {__hmul(x.x, y.x), __hmul(x.y, y.y)}; }
+inline __half2 __hfma2(__half2 x, __half2 y, __half2 z) { return {__hfma(x.x, y.x, z.x), __hfma(x.y, y.y, z.y)}; }
+
+}  // namespace gradus::inline GRADUS_ABI::cuda_names

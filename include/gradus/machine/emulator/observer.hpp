@@ -1,0 +1,36 @@
+// machine/emulator/observer.hpp   What a checker may want to know of the emulator (race_checker.hpp is one).
+// The emulator tells its observer, if there is one, what happens around the memory accesses that the observer sees
+// itself: launches, blocks, buffers, copies.
+#pragma once
+
+#include "gradus/machine/emulator/block.hpp"
+
+namespace gradus::inline GRADUS_ABI::emulator {
+
+struct Observer {
+    virtual void launch_begins(const Launch& launch) = 0;
+    virtual std::string launch_ends(const Launch& launch) = 0;  // what went wrong; "" if nothing did
+    virtual void block_begins(Block& block) = 0;
+    virtual void block_ends(Block& block) = 0;
+    virtual void allocated(const char* buffer, std::size_t bytes) = 0;
+    virtual void written(const void* address, std::size_t bytes) = 0;  // by a copy or a memset
+    virtual void fence() = 0;                                          // __threadfence
+    // An access of the running thread that the emulator makes for it: atomics, wmma, asynchronous copies.
+    virtual void accessed(const void* address, std::size_t bytes, bool is_write, bool is_atomic, Site site) = 0;
+    // Lanes, or all threads of the block, have met: what each did before is before what any of them does after.
+    virtual void lanes_met(Block& block, unsigned warp, std::uint32_t lanes) = 0;
+    virtual void block_met(Block& block) = 0;
+
+protected:
+    ~Observer() = default;
+};
+
+inline constinit Observer* current_observer = nullptr;
+
+GRADUS_EMULATOR_INLINE void tell_access(const void* address, std::size_t bytes, bool is_write, bool is_atomic,
+                                        Site site) {
+    if (current_observer != nullptr) [[unlikely]]
+        current_observer->accessed(address, bytes, is_write, is_atomic, site);
+}
+
+}  // namespace gradus::inline GRADUS_ABI::emulator

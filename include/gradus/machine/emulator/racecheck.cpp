@@ -1,0 +1,295 @@
+// machine/emulator/racecheck.cpp   The race checker itself: the functions that instrumented kernels call.
+// race_checker.hpp says what it is and how to build with it. This file is compiled without -fsanitize=thread: a checker
+// must not check itself. (Inline functions that it shares with instrumented code may be instrumented all the same; the
+// flag is_busy keeps them out.)
+#include <cstdio>
+#include <set>
+
+#include "gradus/machine/emulator/access_counts.hpp"
+#include "gradus/machine/emulator/emulator.hpp"
+#include "gradus/machine/emulator/program_places.hpp"
+#include "gradus/machine/emulator/race_checker.hpp"
+#include "gradus/machine/emulator/race_shadow.hpp"
+
+namespace gradus::inline GRADUS_ABI::emulator {
+
+namespace {
+
+constinit thread_local bool is_busy = false;
+
+class RaceChecker final : public Observer {
+public:
+    RaceChecker() {
+        device_shadow_.cover(device_memory_bytes);
+        device_written_.cover(device_memory_bytes);
+        shared_shadow_.cover(arena_bytes);
+        shared_written_.cover(arena_bytes);
+        current_observer = this;
+    }
+    ~RaceChecker() {
+        current_observer = nullptr;
+        if (std::getenv("GRADUS_EMULATOR_COUNTS") != nullptr) std::fputs(table_of(counts_).c_str(), stdout);
+    }
+
+    // The instrumented accesses. Everything but shared and device memory is the thread's own, or the emulator's.
+    void access(const void* address, std::size_t bytes, bool is_write, bool is_atomic, std::uint32_t place) {
+        Block& block = *running_block;
+        const char* const byte = static_cast<const char*>(address);
+        const bool is_shared = byte >= block.arena && byte < block.arena + arena_bytes;
+        if (!is_shared && !device_memory().contains(byte)) return;
+        const unsigned lane = block.current % lanes_per_warp, warp = block.current / lanes_per_warp;
+        AccessRecord now;
+        now.block = order_.current_block();
+        now.epoch = block.epoch;
+        now.time = order_.time_of(block.current);
+        now.tick = order_.tick();
+        now.place = place;
+        now.thread = static_cast<std::uint16_t>(block.current);
+        now.is_atomic = is_atomic;
+        if (!is_inside(block, byte, bytes, is_shared))
+            return report(is_shared ? "out of bounds of every shared array" : "out of bounds of every device buffer",
+                          byte, now, is_write, nullptr);
+        if ((bytes & (bytes - 1)) == 0 && reinterpret_cast<std::uintptr_t>(byte) % bytes != 0)
+            report("misaligned access", byte, now, is_write, nullptr);
+        warps_[warp].add(place, lane, reinterpret_cast<std::uintptr_t>(byte), static_cast<unsigned>(bytes), is_write,
+                         is_shared);
+
+        const std::size_t offset = static_cast<std::size_t>(byte - (is_shared ? block.arena : device_memory().base()));
+        WrittenBytes& written = is_shared ? shared_written_ : device_written_;
+        if ((!is_write || is_atomic) && !written.all(offset, bytes))
+            report("read of memory that nobody has written", byte, now, false, nullptr);
+        if (is_write) written.set(offset, bytes, true);
+        for (std::size_t at = offset; at < offset + bytes;) {  // word by word
+            const std::size_t in_word = at % 4, count = std::min(4 - in_word, offset + bytes - at);
+            now.bytes = static_cast<std::uint8_t>(((1u << count) - 1) << in_word);
+            ShadowCell& cell = (is_shared ? shared_shadow_ : device_shadow_).cell(at / 4);
+            Conflict conflict;
+            if (compare_and_remember(cell, now, is_write, is_shared, order_, conflict))
+                report("race", byte + (at - offset), now, is_write, &conflict);
+            at += count;
+        }
+        if (is_atomic) order_.atomic();
+    }
+
+    void launch_begins(const Launch& launch) override {
+        const Busy busy;
+        order_.launch_begins();
+        reports_.clear();
+        reported_.clear();
+        block_indices_.clear();
+        const auto known = numbers_.insert({launch.kernel, counts_.size()});
+        if (known.second) counts_.emplace_back().kernel = kernel_name(launch.kernel);
+        current_counts_ = known.first->second;
+        ++counts_[current_counts_].launches;
+    }
+    std::string launch_ends(const Launch& launch) override {
+        const Busy busy;
+        if (reports_.empty()) return "";
+        return text(kernel_name(launch.kernel), ": the race checker found ", reported_.size(), " fault",
+                    reported_.size() == 1 ? "" : "s", " in the launch at ", launch.site, reports_);
+    }
+    void block_begins(Block& block) override {
+        const Busy busy;
+        block_indices_.push_back(block.linear_index);
+        order_.block_begins();
+        shared_written_.set(0, arena_bytes, false);
+        last_device_ = {};
+        last_shared_ = {};
+    }
+    void block_ends(Block& block) override {
+        const Busy busy;
+        for (unsigned w = 0; w < block.warp_count; ++w) warps_[w].flush(lanes_of(block, w), counts_of_kernel());
+    }
+    void allocated(const char* buffer, std::size_t bytes) override {
+        const Busy busy;
+        device_written_.set(static_cast<std::size_t>(buffer - device_memory().base()), bytes, false);
+    }
+    void written(const void* address, std::size_t bytes) override {
+        const Busy busy;
+        if (!device_memory().contains(address)) return;
+        device_written_.set(static_cast<std::size_t>(static_cast<const char*>(address) - device_memory().base()), bytes,
+                            true);
+    }
+    void fence() override { order_.fence(); }
+    void accessed(const void* address, std::size_t bytes, bool is_write, bool is_atomic, Site site) override {
+        const Busy busy;
+        access(address, bytes, is_write, is_atomic, places_.of_site(site));
+    }
+    void lanes_met(Block& block, unsigned warp, std::uint32_t lanes) override {
+        const Busy busy;
+        order_.lanes_met(warp, lanes);
+        if (lanes == block.warps[warp].live) warps_[warp].flush(lanes_of(block, warp), counts_of_kernel());
+    }
+    void block_met(Block& block) override { block_ends(block); }
+
+    std::vector<KernelCounts> take_counts() {
+        numbers_.clear();
+        return std::exchange(counts_, {});
+    }
+    std::uint32_t place_of(const void* return_address) const { return places_.of_instruction(return_address); }
+
+    struct Busy {
+        Busy() : before(std::exchange(is_busy, true)) {}
+        ~Busy() { is_busy = before; }
+        const bool before;
+    };
+
+private:
+    struct Range {
+        const char* begin = nullptr;
+        std::size_t bytes = 0;
+        bool holds(const char* first, std::size_t count) const {
+            return bytes > 0 && first >= begin && first + count <= begin + bytes;
+        }
+    };
+
+    KernelCounts& counts_of_kernel() { return counts_[current_counts_]; }
+    static unsigned lanes_of(const Block& block, unsigned warp) {
+        return std::min(lanes_per_warp, block.thread_count - warp * lanes_per_warp);
+    }
+
+    // The array or buffer hit last comes first: most accesses are to the same few.
+    bool is_inside(const Block& block, const char* byte, std::size_t bytes, bool is_shared) {
+        Range& last = is_shared ? last_shared_ : last_device_;
+        if (last.holds(byte, bytes)) return true;
+        if (is_shared) {
+            for (const SharedArray& array : block.shared_arrays)
+                if (Range{array.address, array.bytes}.holds(byte, bytes)) last = {array.address, array.bytes};
+        } else {
+            const DeviceMemory::Buffer buffer = device_memory().find_unlocked(byte);
+            last = {buffer.address, buffer.bytes};
+        }
+        return last.holds(byte, bytes);
+    }
+
+    std::string describe_memory(const char* byte) {
+        for (const SharedArray& array : running_block->shared_arrays)
+            if (byte >= array.address && byte < array.address + array.bytes)
+                return text("shared memory, byte ", byte - array.address, " of ", array.name);
+        const DeviceMemory::Buffer buffer = device_memory().find_unlocked(byte);
+        if (buffer.bytes > 0)
+            return text("device memory, byte ", byte - buffer.address, " of a buffer of ", buffer.bytes, " bytes");
+        return device_memory().contains(byte) ? "device memory" : "shared memory";
+    }
+    std::string describe_access(const AccessRecord& access, bool is_write) {
+        const Launch& launch = *running_block->launch;
+        return text("\n    ", is_write ? "written by" : "read by", " thread ", unflatten(access.thread, launch.block),
+                    " of block ", unflatten(block_index(access.block), launch.grid), " at ",
+                    places_.describe(access.place));
+    }
+    std::uint64_t block_index(std::uint32_t serial) const { return block_indices_[serial - order_.blocks_before()]; }
+
+    void report(const char* what, const char* byte, const AccessRecord& now, bool is_write, const Conflict* conflict) {
+        const std::uint32_t other_place = conflict != nullptr ? conflict->other.place : 0;
+        if (!reported_.insert({what, now.place, other_place}).second) return;
+        if (reported_.size() > 20) return;  // enough to begin with
+        reports_ += text("\n  ", what, " on ", describe_memory(byte), describe_access(now, is_write));
+        if (conflict != nullptr) reports_ += describe_access(conflict->other, conflict->other_wrote);
+    }
+
+    HappenedBefore order_;
+    Shadow device_shadow_, shared_shadow_;
+    WrittenBytes device_written_, shared_written_;
+    ProgramPlaces places_;
+    Range last_device_, last_shared_;
+    WarpAccesses warps_[most_warps];
+    std::vector<std::uint64_t> block_indices_;
+    std::vector<KernelCounts> counts_;
+    std::map<const void*, std::size_t> numbers_;  // of kernels in counts_
+    std::size_t current_counts_ = 0;
+    std::string reports_;
+    std::set<std::tuple<std::string, std::uint32_t, std::uint32_t>> reported_;
+};
+
+RaceChecker checker;
+
+// What every instrumented access comes to. Outside of kernels, and inside the checker, it is of no interest.
+void observe(const void* address, std::size_t bytes, bool is_write, const void* return_address) {
+    if (running_block == nullptr || is_busy || current_observer == nullptr) return;
+    const RaceChecker::Busy busy;
+    checker.access(address, bytes, is_write, false, checker.place_of(return_address));
+}
+
+}  // namespace
+
+void require_race_checker() {}
+std::vector<KernelCounts> take_kernel_counts() { return checker.take_counts(); }
+
+std::string table_of(const std::vector<KernelCounts>& counts) {
+    std::string table = "launches  load MB  store MB  sectors/least  passes/request  active lanes  partial  kernel\n";
+    for (const KernelCounts& c : counts) {
+        char line[160];
+        std::snprintf(line, sizeof line, "%8llu %8.3f  %8.3f  %13.2f  %14.2f  %12.1f  %6.1f%%  ",
+                      static_cast<unsigned long long>(c.launches), 32e-6 * static_cast<double>(c.load_sectors),
+                      32e-6 * static_cast<double>(c.store_sectors), c.sectors_per_least(), c.passes_per_request(),
+                      c.active_lanes(),
+                      100.0 * static_cast<double>(c.partial_requests) /
+                          static_cast<double>(std::max<std::uint64_t>(1, c.requests())));
+        table += line + c.kernel + "\n";
+    }
+    return table;
+}
+
+}  // namespace gradus::inline GRADUS_ABI::emulator
+
+// The functions that the compiler calls, named as in its sanitizer's library (compiler-rt, tsan_interface.h).
+namespace {
+
+using gradus::emulator::observe;
+
+}  // namespace
+
+#define GRADUS_ACCESSES_OF(bytes)                                                                         \
+    void __tsan_read##bytes(void* p) { observe(p, bytes, false, __builtin_return_address(0)); }           \
+    void __tsan_write##bytes(void* p) { observe(p, bytes, true, __builtin_return_address(0)); }           \
+    void __tsan_unaligned_read##bytes(void* p) { observe(p, bytes, false, __builtin_return_address(0)); } \
+    void __tsan_unaligned_write##bytes(void* p) { observe(p, bytes, true, __builtin_return_address(0)); } \
+    void __tsan_volatile_read##bytes(void* p) { observe(p, bytes, false, __builtin_return_address(0)); }  \
+    void __tsan_volatile_write##bytes(void* p) { observe(p, bytes, true, __builtin_return_address(0)); }
+
+// Atomic operations of host code that was instrumented too, for example of the thread pool: done, not checked. Those of
+// kernels go through atomics.hpp.
+#define GRADUS_ATOMICS_OF(bits, T)                                                                                    \
+    T __tsan_atomic##bits##_load(const volatile T* p, int) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); }           \
+    void __tsan_atomic##bits##_store(volatile T* p, T v, int) { __atomic_store_n(p, v, __ATOMIC_SEQ_CST); }           \
+    T __tsan_atomic##bits##_exchange(volatile T* p, T v, int) { return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); } \
+    T __tsan_atomic##bits##_fetch_add(volatile T* p, T v, int) { return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); } \
+    T __tsan_atomic##bits##_fetch_sub(volatile T* p, T v, int) { return __atomic_fetch_sub(p, v, __ATOMIC_SEQ_CST); } \
+    T __tsan_atomic##bits##_fetch_and(volatile T* p, T v, int) { return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST); } \
+    T __tsan_atomic##bits##_fetch_or(volatile T* p, T v, int) { return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST); }   \
+    T __tsan_atomic##bits##_fetch_xor(volatile T* p, T v, int) { return __atomic_fetch_xor(p, v, __ATOMIC_SEQ_CST); } \
+    int __tsan_atomic##bits##_compare_exchange_strong(volatile T* p, T* c, T v, int, int) {                           \
+        return __atomic_compare_exchange_n(p, c, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                       \
+    }                                                                                                                 \
+    int __tsan_atomic##bits##_compare_exchange_weak(volatile T* p, T* c, T v, int, int) {                             \
+        return __atomic_compare_exchange_n(p, c, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                       \
+    }                                                                                                                 \
+    T __tsan_atomic##bits##_compare_exchange_val(volatile T* p, T c, T v, int, int) {                                 \
+        __atomic_compare_exchange_n(p, &c, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                             \
+        return c;                                                                                                     \
+    }
+
+extern "C" {
+void __tsan_init() {}
+void __tsan_func_entry(void*) {}
+void __tsan_func_exit() {}
+void __tsan_vptr_update(void**, void*) {}
+void __tsan_vptr_read(void**) {}
+void __tsan_read_range(void* p, std::size_t bytes) { observe(p, bytes, false, __builtin_return_address(0)); }
+void __tsan_write_range(void* p, std::size_t bytes) { observe(p, bytes, true, __builtin_return_address(0)); }
+void gradus_observe_copy(const void* target, const void* source, std::size_t bytes, const void* caller) {
+    observe(source, bytes, false, caller);
+    observe(target, bytes, true, caller);
+}
+void __tsan_atomic_thread_fence(int) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+void __tsan_atomic_signal_fence(int) {}
+GRADUS_ACCESSES_OF(1)
+GRADUS_ACCESSES_OF(2)
+GRADUS_ACCESSES_OF(4)
+GRADUS_ACCESSES_OF(8)
+GRADUS_ACCESSES_OF(16)
+GRADUS_ATOMICS_OF(8, std::uint8_t)
+GRADUS_ATOMICS_OF(16, std::uint16_t)
+GRADUS_ATOMICS_OF(32, std::uint32_t)
+GRADUS_ATOMICS_OF(64, std::uint64_t)
+}

@@ -1,0 +1,129 @@
+// machine/emulator/stream.hpp   Streams and events: work that waits its turn.
+// Problem  On a card a launch or a copy returns at once, and the work happens later: in order within a stream, in any
+//          order between streams unless an event says otherwise. A program that forgets to wait usually gets away with
+//          it, on the developer's machine.
+// Answer   Two modes. Normally work is done when it is queued: simple, and a fault's message comes from the launch.
+//          With GRADUS_EMULATOR_STREAMS=deferred work is done as late as the rules allow: when something waits for it.
+//          A missing wait then shows every time: the host reads what was there before.
+// The rules (Programming Guide, "Streams", "Default Stream"): a stream works in order; the default stream waits for all
+// earlier work of the others, and they for it, except those created with cudaStreamNonBlocking. Every piece of work has
+// a ticket, its number in the order of queueing; "earlier" means a smaller ticket.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <set>
+
+#include "gradus/machine/emulator/block.hpp"
+#include "gradus/machine/emulator/device_memory.hpp"
+
+namespace gradus::inline GRADUS_ABI::cuda_names {
+
+struct StreamWork {
+    std::uint64_t ticket;
+    std::function<void()> run;
+};
+struct CUgraph_st {
+    std::vector<std::function<void()>> work;  // in the order of its capture
+};
+struct CUstream_st {
+    bool is_blocking = true;  // takes part in the rules of the default stream
+    std::deque<StreamWork> queue;
+    CUgraph_st* capture = nullptr;  // where work goes instead, between cudaStreamBeginCapture and -EndCapture
+};
+struct CUevent_st {
+    CUstream_st* stream = nullptr;  // where it was recorded last; null: never
+    std::uint64_t ticket = 0;
+    bool is_done = true;
+    std::chrono::steady_clock::time_point time;
+};
+using cudaEvent_t = CUevent_st*;
+
+}  // namespace gradus::inline GRADUS_ABI::cuda_names
+
+namespace gradus::inline GRADUS_ABI::emulator {
+
+using cuda_names::cudaEvent_t;
+using cuda_names::cudaStream_t;
+
+inline constexpr std::uint64_t everything = ~std::uint64_t{0};
+
+class Streams {
+public:
+    // One piece of the device's work at a time: calls from several host threads take turns.
+    std::recursive_mutex mutex;
+
+    cudaStream_t default_stream() { return &default_; }
+    cudaStream_t resolve(cudaStream_t stream) { return stream == nullptr ? &default_ : stream; }
+    bool is_known(cudaStream_t stream) const { return stream == nullptr || all_.count(stream) > 0; }
+
+    cudaStream_t create(bool is_blocking) {
+        auto* stream = new cuda_names::CUstream_st;
+        stream->is_blocking = is_blocking;
+        all_.insert(stream);
+        return stream;
+    }
+    void destroy(cudaStream_t stream) {  // its work must be done
+        all_.erase(stream);
+        delete stream;
+    }
+
+    // Returns the ticket.
+    std::uint64_t enqueue(cudaStream_t given, std::function<void()> work) {
+        cudaStream_t stream = resolve(given);
+        if (stream->capture != nullptr) {
+            stream->capture->work.push_back(std::move(work));
+            return next_ticket_;
+        }
+        stream->queue.push_back({next_ticket_++, std::move(work)});
+        if (!settings().deferred_streams) run(stream, everything);
+        return next_ticket_ - 1;
+    }
+
+    // Does a stream's work up to and with a ticket, and before each piece what the default stream's rules ask for.
+    void run(cudaStream_t stream, std::uint64_t last_ticket) {
+        while (!stream->queue.empty() && stream->queue.front().ticket <= last_ticket) run_first(stream);
+    }
+    void run_first(cudaStream_t stream) {
+        const cuda_names::StreamWork first = std::move(stream->queue.front());
+        stream->queue.pop_front();
+        if (stream == &default_) {
+            for (cudaStream_t other : all_)
+                if (other->is_blocking) run(other, first.ticket);
+        } else if (stream->is_blocking) {
+            run(&default_, first.ticket);
+        }
+        first.run();
+    }
+    void run_all() {
+        for (cudaStream_t stream : all_) run(stream, everything);
+        run(&default_, everything);
+    }
+
+private:
+    cuda_names::CUstream_st default_;
+    std::set<cudaStream_t> all_;  // without the default
+    std::uint64_t next_ticket_ = 1;
+};
+
+inline Streams& streams() {
+    static Streams* const instance = new Streams;  // never destroyed
+    return *instance;
+}
+
+// For calls that destructors make, cudaFree and others: does all the work; what goes wrong in it is printed, not
+// thrown.
+inline cudaError_t run_all_without_throwing() {
+    for (cudaError_t result = cuda_names::cudaSuccess;;) {
+        try {
+            streams().run_all();
+            return result;
+        } catch (const Error& error) {
+            std::fprintf(stderr, "gradus emulator: %s\n", error.what());
+            result = remember(cuda_names::cudaErrorLaunchFailure);
+        }
+    }
+}
+
+}  // namespace gradus::inline GRADUS_ABI::emulator

@@ -1,0 +1,144 @@
+// machine/emulator/stream_api.hpp   Calls of the CUDA runtime for streams, events and graphs.
+// A graph is recorded work: between cudaStreamBeginCapture and cudaStreamEndCapture a stream's launches and copies are
+// noted, not done; cudaGraphLaunch then queues them all at once, as often as wanted (Programming Guide, "CUDA Graphs").
+// On a card this saves the cost of every single launch; here it is the meaning that counts.
+#pragma once
+
+#include "gradus/machine/emulator/runtime_api.hpp"
+
+namespace gradus::inline GRADUS_ABI::cuda_names {
+
+inline constexpr unsigned cudaStreamDefault = 0, cudaStreamNonBlocking = 1;
+inline constexpr unsigned cudaEventDefault = 0, cudaEventDisableTiming = 2;
+
+inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
+    const std::lock_guard lock(emulator::streams().mutex);
+    *stream = emulator::streams().create(flags != cudaStreamNonBlocking);
+    return cudaSuccess;
+}
+inline cudaError_t cudaStreamCreate(cudaStream_t* stream) {
+    return cudaStreamCreateWithFlags(stream, cudaStreamDefault);
+}
+inline cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+    const std::lock_guard lock(emulator::streams().mutex);
+    if (stream == nullptr || !emulator::streams().is_known(stream))
+        return emulator::remember(cudaErrorInvalidResourceHandle);
+    const cudaError_t error = emulator::run_all_without_throwing();
+    emulator::streams().destroy(stream);
+    return error;
+}
+inline cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+    const std::lock_guard lock(emulator::streams().mutex);
+    if (!emulator::streams().is_known(stream)) return emulator::remember(cudaErrorInvalidResourceHandle);
+    emulator::streams().run(emulator::streams().resolve(stream), emulator::everything);
+    return cudaSuccess;
+}
+// Asking often enough must get the work done: every question does one piece.
+inline cudaError_t cudaStreamQuery(cudaStream_t stream) {
+    const std::lock_guard lock(emulator::streams().mutex);
+    cudaStream_t asked = emulator::streams().resolve(stream);
+    if (asked->queue.empty()) return cudaSuccess;
+    emulator::streams().run_first(asked);
+    return cudaErrorNotReady;
+}
+inline cudaError_t cudaDeviceSynchronize() {
+    const std::lock_guard lock(emulator::streams().mutex);
+    emulator::streams().run_all();
+    return cudaSuccess;
+}
+inline cudaError_t cudaLaunchHostFunc(cudaStream_t stream, void (*function)(void*), void* argument) {
+    const std::lock_guard lock(emulator::streams().mutex);
+    emulator::streams().enqueue(stream, [function, argument] { function(argument); });
+    return cudaSuccess;
+}
+
+inline cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+    *event = new CUevent_st;
+    return cudaSuccess;
+}
+inline cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlags(event, cudaEventDefault); }
+inline cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream = nullptr) {
+    const std::lock_guard lock(emulator::streams().mutex);
+    event->stream = emulator::streams().resolve(stream);
+    event->is_done = false;
+    event->ticket = emulator::streams().enqueue(stream, [event] {
+        event->time = std::chrono::steady_clock::now();
+        event->is_done = true;
+    });
+    return cudaSuccess;
+}
+inline cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+    const std::lock_guard lock(emulator::streams().mutex);
+    if (!event->is_done) emulator::streams().run(event->stream, event->ticket);
+    return cudaSuccess;
+}
+inline cudaError_t cudaEventQuery(cudaEvent_t event) {
+    const std::lock_guard lock(emulator::streams().mutex);
+    if (event->is_done) return cudaSuccess;
+    emulator::streams().run_first(event->stream);
+    return cudaErrorNotReady;
+}
+inline cudaError_t cudaEventDestroy(cudaEvent_t event) {
+    const std::lock_guard lock(emulator::streams().mutex);
+    const cudaError_t error = event->is_done ? cudaSuccess : emulator::run_all_without_throwing();
+    delete event;
+    return error;
+}
+inline cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
+    const std::lock_guard lock(emulator::streams().mutex);
+    if (start->stream == nullptr || end->stream == nullptr) return emulator::remember(cudaErrorInvalidResourceHandle);
+    if (!start->is_done || !end->is_done) return emulator::remember(cudaErrorNotReady);
+    *milliseconds = std::chrono::duration<float, std::milli>(end->time - start->time).count();
+    return cudaSuccess;
+}
+// What is queued in the stream from now on waits for what the event marks.
+inline cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned = 0) {
+    const std::lock_guard lock(emulator::streams().mutex);
+    if (event->stream == nullptr) return cudaSuccess;
+    emulator::streams().enqueue(
+        stream, [source = event->stream, ticket = event->ticket] { emulator::streams().run(source, ticket); });
+    return cudaSuccess;
+}
+
+using cudaGraph_t = CUgraph_st*;
+struct CUgraphExec_st {
+    CUgraph_st graph;
+};
+using cudaGraphExec_t = CUgraphExec_st*;
+enum cudaStreamCaptureMode {
+    cudaStreamCaptureModeGlobal = 0,
+    cudaStreamCaptureModeThreadLocal = 1,
+    cudaStreamCaptureModeRelaxed = 2,
+};
+
+inline cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+    const std::lock_guard lock(emulator::streams().mutex);
+    if (stream == nullptr || stream->capture != nullptr) return emulator::remember(cudaErrorStreamCaptureUnsupported);
+    stream->capture = new CUgraph_st;
+    return cudaSuccess;
+}
+inline cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+    const std::lock_guard lock(emulator::streams().mutex);
+    if (stream == nullptr || stream->capture == nullptr) return emulator::remember(cudaErrorInvalidValue);
+    *graph = std::exchange(stream->capture, nullptr);
+    return cudaSuccess;
+}
+inline cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long = 0) {
+    *executable = new CUgraphExec_st{*graph};
+    return cudaSuccess;
+}
+inline cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+    const std::lock_guard lock(emulator::streams().mutex);
+    for (const std::function<void()>& work : executable->graph.work) emulator::streams().enqueue(stream, work);
+    return cudaSuccess;
+}
+inline cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+    delete graph;
+    return cudaSuccess;
+}
+inline cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+    delete executable;
+    return cudaSuccess;
+}
+
+}  // namespace gradus::inline GRADUS_ABI::cuda_names

@@ -1,0 +1,73 @@
+// Asynchronous copies: a double-buffered sum is right, and one that does not wait reads NaN.
+#include "gradus/machine/cuda/ptx.hpp"
+
+#include <cmath>
+
+#include "gradus/machine/emulator/async_copy.hpp"
+#include "machine/emulator/device_array.hpp"
+
+using namespace gradus;
+
+namespace {
+
+// Each block sums its rows of 128 values; the next row is on its way while this one is added.
+template <bool Waits>
+__global__ void __launch_bounds__(32) sum_kernel(const float* x, float* sums, int rows) {
+    GRADUS_SHARED_ALIGNED(16, float, tile, [2][128]);
+    const int t = static_cast<int>(threadIdx.x);
+    const float* const mine = x + static_cast<int>(blockIdx.x) * rows * 128;
+    cp_async<16>(&tile[0][4 * t], mine + 4 * t);
+    cp_async_commit();
+    float sum = 0;
+    for (int r = 0; r < rows; ++r) {
+        if (r + 1 < rows) cp_async<16>(&tile[(r + 1) % 2][4 * t], mine + (r + 1) * 128 + 4 * t);
+        cp_async_commit();  // an empty group in the last round, so that the count is right
+        if (Waits) cp_async_wait<1>();
+        __syncthreads();
+        for (int i = 0; i < 4; ++i) sum += tile[r % 2][(4 * t + 32 * i) % 128 + i];
+        __syncthreads();
+    }
+    atomicAdd(sums + blockIdx.x, sum);
+}
+
+template <int>
+__global__ void fill_kernel(const float* x, float* y) {
+    GRADUS_SHARED_ALIGNED(16, float, tile, [4]);
+    cp_async<16>(tile, x, 8);  // two values, two zeros
+    cp_async_commit();
+    cp_async_wait<0>();
+    for (int i = 0; i < 4; ++i) y[i] = tile[i];
+}
+
+template <int>
+__global__ void misaligned_kernel(const float* x) {
+    GRADUS_SHARED_ALIGNED(16, float, tile, [8]);
+    cp_async<16>(tile, x + 1);
+}
+
+}  // namespace
+
+TEST_CASE("double-buffered tiles") {
+    std::vector<float> x(2 * 5 * 128);
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 7);
+    std::vector<float> want(2, 0.0f);
+    for (std::size_t i = 0; i < x.size(); ++i) want[i / 640] += x[i];
+    const DeviceArray<float> dx(x);
+    in_every_order([&] {
+        const DeviceArray<float> sums(2);
+        launch(sum_kernel<true>, 2, 32, 0, nullptr, dx.data(), sums.data(), 5);
+        CHECK(sums.host() == want);
+    });
+    const DeviceArray<float> sums(2);
+    launch(sum_kernel<false>, 2, 32, 0, nullptr, dx.data(), sums.data(), 5);
+    CHECK(std::isnan(sums.host()[0]));
+}
+
+TEST_CASE("what is not copied becomes zero; a misaligned copy is an error") {
+    const DeviceArray<float> x(std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8}), y(std::vector<float>{9, 9, 9, 9});
+    launch(fill_kernel<0>, 1, 1, 0, nullptr, x.data(), y.data());
+    CHECK(y.host() == std::vector<float>{1, 2, 0, 0});
+    const std::string message = message_of([&] { launch(misaligned_kernel<0>, 1, 1, 0, nullptr, x.data()); });
+    CHECK(contains(message, "misaligned_kernel<0>: cp.async at ptx_test.cpp:"));
+    CHECK(contains(message, "not a multiple of 16 bytes"));
+}

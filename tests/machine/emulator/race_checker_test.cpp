@@ -1,0 +1,293 @@
+// The race checker: each planted fault is found, with both lines; correct kernels draw no report. Compiled with
+// -fsanitize=thread and linked with racecheck.cpp.
+#include "gradus/machine/emulator/race_checker.hpp"
+
+#include "device_array.hpp"
+#include "gradus/machine/cuda/ptx.hpp"
+#include "gradus/machine/emulator/program_places.hpp"
+#include "gradus/machine/emulator/race_shadow.hpp"
+
+using namespace gradus;
+
+namespace {
+
+constexpr int shared_race_line = __LINE__ + 6;
+template <int>
+__global__ void shared_race_kernel(float* x) {
+    GRADUS_SHARED(float, s, [64]);
+    const unsigned t = threadIdx.x;
+    s[t] = x[t];
+    x[t] = s[(t + 1) % 64];  // no barrier between
+}
+
+constexpr int late_write_line = __LINE__ + 8;
+template <int>
+__global__ void write_after_read_kernel(float* x) {
+    GRADUS_SHARED(float, s, [64]);
+    const unsigned t = threadIdx.x;
+    s[t] = x[t];
+    __syncthreads();
+    const float v = s[(t + 1) % 64];
+    s[t] = 2 * v;  // a neighbour may not have read yet
+    __syncthreads();
+    x[t] = s[t];
+}
+
+template <int>
+__global__ void warp_race_kernel(float* x) {
+    GRADUS_SHARED(float, s, [32]);
+    const unsigned t = threadIdx.x;
+    s[t] = x[t];
+    __syncwarp();
+    for (unsigned half = 16; half > 0; half /= 2)
+        if (t < half) s[t] += s[t + half];  // needs __syncwarp between the steps
+    if (t == 0) x[0] = s[0];
+}
+
+template <int>
+__global__ void warp_sum_kernel(float* x) {
+    GRADUS_SHARED(float, s, [32]);
+    const unsigned t = threadIdx.x;
+    s[t] = x[t];
+    __syncwarp();
+    for (unsigned half = 16; half > 0; half /= 2) {
+        const float other = t < half ? s[t + half] : 0.0f;
+        __syncwarp();
+        if (t < half) s[t] += other;
+        __syncwarp();
+    }
+    if (t == 0) x[0] = s[0];
+}
+
+template <int>
+__global__ void same_element_kernel(float* x) {
+    x[(blockIdx.x * blockDim.x + threadIdx.x) / 2] = 1;
+}
+template <int>
+__global__ void across_blocks_kernel(float* x) {
+    x[threadIdx.x] += 1;
+}
+template <int>
+__global__ void neighbour_half_kernel(Half* x) {  // different bytes of one word: no race
+    x[threadIdx.x] = Half(1.0f);
+    x[threadIdx.x] = Half(static_cast<float>(x[threadIdx.x]) + 1.0f);
+}
+template <int>
+__global__ void plain_and_atomic_kernel(int* x) {
+    if (threadIdx.x == 0) *x = 0;
+    atomicAdd(x, 1);
+}
+template <int>
+__global__ void atomic_kernel(int* x) {
+    atomicAdd(x, 1);
+}
+
+template <int>
+__global__ void outside_buffer_kernel(float* x, int n) {
+    const int i = static_cast<int>(threadIdx.x);
+    if (i <= n) x[i] = 1;
+}
+template <int>
+__global__ void outside_array_kernel(float* x) {
+    GRADUS_SHARED(float, s, [64]);
+    s[threadIdx.x + 1] = x[threadIdx.x];
+}
+template <int>
+__global__ void outside_dynamic_kernel(float* x) {
+    GRADUS_DYNAMIC_SHARED(float, s);
+    s[threadIdx.x] = x[threadIdx.x];
+}
+template <int>
+__global__ void unwritten_shared_kernel(float* x) {
+    GRADUS_SHARED(float, s, [64]);
+    if (threadIdx.x < 63) s[threadIdx.x] = 1;
+    __syncthreads();
+    x[threadIdx.x] = s[threadIdx.x];
+}
+template <int>
+__global__ void copy_kernel(const float* x, float* y) {
+    y[threadIdx.x] = x[threadIdx.x];
+}
+template <int>
+__global__ void misaligned_kernel(float* x) {
+    *reinterpret_cast<float4*>(x + 1) = make_float4(1, 2, 3, 4);
+}
+template <int>
+__global__ void copy_without_barrier_kernel(const float* x, float* y) {
+    GRADUS_SHARED_ALIGNED(16, float, tile, [128]);
+    const unsigned t = threadIdx.x;
+    cp_async<16>(tile + 4 * t, x + 4 * t);
+    cp_async_commit();
+    cp_async_wait<0>();  // waits for this thread's copies only
+    y[t] = tile[127 - t];
+}
+template <int>
+__global__ void fragment_without_barrier_kernel(const Half* x, float* y) {
+    using namespace nvcuda;
+    GRADUS_SHARED_ALIGNED(32, Half, tile, [256]);
+    for (unsigned i = threadIdx.x; i < 256; i += 64) tile[i] = x[i];
+    wmma::fragment<wmma::matrix_a, 16, 16, 16, Half, wmma::row_major> a;
+    wmma::load_matrix_sync(a, tile, 16);  // the other warp may not have written its part
+    y[threadIdx.x] = static_cast<float>(a.x[0]);
+}
+
+// Correct kernels, one of each kind.
+template <int Tile>
+__global__ void matmul_kernel(const float* a, const float* b, float* c, int n) {
+    GRADUS_SHARED(float, a_tile, [Tile][Tile]);
+    GRADUS_SHARED(float, b_tile, [Tile][Tile]);
+    const int x = static_cast<int>(threadIdx.x), y = static_cast<int>(threadIdx.y);
+    const int row = static_cast<int>(blockIdx.y) * Tile + y, column = static_cast<int>(blockIdx.x) * Tile + x;
+    float sum = 0;
+    for (int k0 = 0; k0 < n; k0 += Tile) {
+        a_tile[y][x] = a[row * n + k0 + x];
+        b_tile[y][x] = b[(k0 + y) * n + column];
+        __syncthreads();
+        for (int k = 0; k < Tile; ++k) sum += a_tile[y][k] * b_tile[k][x];
+        __syncthreads();
+    }
+    c[row * n + column] = sum;
+}
+template <int>
+__global__ void last_block_kernel(int* partial, unsigned* tickets, int* total) {
+    GRADUS_SHARED(bool, is_last, [1]);
+    if (threadIdx.x == 0) partial[blockIdx.x] = 1;
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0) is_last[0] = atomicAdd(tickets, 1u) == gridDim.x - 1;
+    __syncthreads();
+    if (is_last[0]) {
+        __threadfence();
+        if (threadIdx.x == 0) {
+            int sum = 0;
+            for (unsigned b = 0; b < gridDim.x; ++b) sum += partial[b];
+            *total = sum;
+        }
+    }
+}
+template <int>
+__global__ void no_fence_kernel(int* partial, unsigned* tickets, int* total) {
+    partial[blockIdx.x] = 1;
+    if (atomicAdd(tickets, 1u) == gridDim.x - 1) {
+        int sum = 0;
+        for (unsigned b = 0; b < gridDim.x; ++b) sum += partial[b];
+        *total = sum;
+    }
+}
+
+template <class Kernel, class... Arguments>
+std::string found(Kernel kernel, dim3 grid, dim3 block, std::size_t shared_bytes, Arguments... arguments) {
+    return message_of([&] { launch(kernel, grid, block, shared_bytes, nullptr, arguments...); });
+}
+
+}  // namespace
+
+TEST_CASE("races within a block: who read, who wrote, and where") {
+    in_every_order([] {
+        const DeviceArray<float> x(64);
+        const std::string message = found(shared_race_kernel<0>, 1, 64, 0, x.data());
+        INFO(message);
+        CHECK(contains(message, "shared_race_kernel<0>: the race checker found"));
+        CHECK(contains(message, "race on shared memory, byte"));
+        CHECK(contains(message, " of s"));
+        CHECK(contains(message, "read by thread ("));
+        CHECK(contains(message, "written by thread ("));
+        CHECK(contains(message, "at " + line_of(__FILE__, shared_race_line - 1)));
+        CHECK(contains(message, "at " + line_of(__FILE__, shared_race_line)));
+        const std::string late = found(write_after_read_kernel<0>, 1, 64, 0, x.data());
+        INFO(late);
+        CHECK(contains(late, "race on shared memory"));
+        CHECK(contains(late, "written by thread"));
+        CHECK(contains(late, "at " + line_of(__FILE__, late_write_line)));
+    });
+}
+
+TEST_CASE("lanes of a warp are ordered by __syncwarp alone") {
+    in_every_order([] {
+        const DeviceArray<float> x(32);
+        CHECK(contains(found(warp_race_kernel<0>, 1, 32, 0, x.data()), "race on shared memory"));
+        CHECK(found(warp_sum_kernel<0>, 1, 32, 0, x.data()) == "");
+    });
+}
+
+TEST_CASE("races in device memory: in a block, across blocks, between plain and atomic accesses") {
+    in_every_order([] {
+        const DeviceArray<float> x(128);
+        const DeviceArray<int> count(1);
+        const DeviceArray<Half> halves(64);
+        CHECK(contains(found(same_element_kernel<0>, 1, 64, 0, x.data()), "race on device memory, byte"));
+        CHECK(contains(found(across_blocks_kernel<0>, 2, 64, 0, x.data()), "of a buffer of 512 bytes"));
+        CHECK(found(across_blocks_kernel<0>, 1, 64, 0, x.data()) == "");
+        CHECK(found(neighbour_half_kernel<0>, 1, 64, 0, halves.data()) == "");
+        CHECK(contains(found(plain_and_atomic_kernel<0>, 1, 64, 0, count.data()), "race on device memory"));
+        CHECK(found(atomic_kernel<0>, 3, 64, 0, count.data()) == "");
+    });
+}
+
+TEST_CASE("out of bounds of buffers and of arrays, and misaligned") {
+    in_every_order([] {
+        const DeviceArray<float> x(64);
+        CHECK(
+            contains(found(outside_buffer_kernel<0>, 1, 128, 0, x.data(), 64), "out of bounds of every device buffer"));
+        CHECK(found(outside_buffer_kernel<0>, 1, 128, 0, x.data(), 63) == "");
+        CHECK(contains(found(outside_array_kernel<0>, 1, 64, 0, x.data()), "out of bounds of every shared array"));
+        CHECK(
+            contains(found(outside_dynamic_kernel<0>, 1, 64, 63 * 4, x.data()), "out of bounds of every shared array"));
+        CHECK(found(outside_dynamic_kernel<0>, 1, 64, 64 * 4, x.data()) == "");
+        CHECK(contains(found(misaligned_kernel<0>, 1, 1, 0, x.data()), "misaligned access"));
+    });
+}
+
+TEST_CASE("reads of what nobody has written") {
+    in_every_order([] {
+        const DeviceArray<float> y(64);
+        CHECK(contains(found(unwritten_shared_kernel<0>, 2, 64, 0, y.data()),
+                       "read of memory that nobody has written on shared memory, byte 252 of s"));
+        float* x = nullptr;
+        REQUIRE(cudaMalloc(&x, 64 * sizeof(float)) == cudaSuccess);
+        CHECK(contains(found(copy_kernel<0>, 1, 64, 0, x, y.data()), "nobody has written on device memory"));
+        cudaMemset(x, 0, 64 * sizeof(float));
+        CHECK(found(copy_kernel<0>, 1, 64, 0, x, y.data()) == "");
+        cudaFree(x);
+    });
+}
+
+TEST_CASE("asynchronous copies and fragments are accesses like others") {
+    in_every_order([] {
+        const DeviceArray<float> x(128), y(64);
+        const DeviceArray<Half> h(256);
+        CHECK(contains(found(copy_without_barrier_kernel<0>, 1, 32, 0, x.data(), y.data()), "race on shared memory"));
+        const std::string message = found(fragment_without_barrier_kernel<0>, 1, 64, 0, h.data(), y.data());
+        INFO(message);
+        CHECK(contains(message, "race on shared memory"));
+        CHECK(contains(message, "read by thread"));
+    });
+}
+
+TEST_CASE("fences and atomics order blocks") {
+    in_every_order([] {
+        const DeviceArray<int> partial(8), total(1);
+        const DeviceArray<unsigned> tickets(1);
+        CHECK(found(last_block_kernel<0>, 8, 32, 0, partial.data(), tickets.data(), total.data()) == "");
+        CHECK(total.host()[0] == 8);
+        cudaMemset(tickets.data(), 0, 4);
+        CHECK(contains(found(no_fence_kernel<0>, 8, 1, 0, partial.data(), tickets.data(), total.data()),
+                       "race on device memory"));
+    });
+}
+
+TEST_CASE("a correct kernel draws no report, and its faults are counted anew in each launch") {
+    in_every_order([] {
+        const DeviceArray<float> a(32 * 32), b(32 * 32), c(32 * 32);
+        CHECK(found(matmul_kernel<16>, dim3(2, 2), dim3(16, 16), 0, a.data(), b.data(), c.data(), 32) == "");
+        CHECK(found(matmul_kernel<8>, dim3(4, 4), dim3(8, 8), 0, a.data(), b.data(), c.data(), 32) == "");
+    });
+}
+
+TEST_CASE("places: an instruction or a site, as a number") {
+    emulator::ProgramPlaces places;
+    const std::uint32_t one = places.of_site({"a/b.cuh", 7}), two = places.of_site({"a/b.cuh", 8});
+    CHECK(one != two);
+    CHECK(places.describe(one) == "b.cuh:7");
+    CHECK(places.describe(places.of_instruction(nullptr)) != "");
+}

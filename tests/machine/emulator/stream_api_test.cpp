@@ -1,0 +1,203 @@
+// Streams: in deferred mode work happens when something waits for it, in the order that the rules allow.
+#include "gradus/machine/emulator/stream_api.hpp"
+
+#include "device_array.hpp"
+#include "gradus/machine/emulator/stream.hpp"
+
+using namespace gradus;
+
+namespace {
+
+template <int>
+__global__ void set_kernel(int* x, int value) {
+    *x = value;
+}
+template <int>
+__global__ void copy_kernel(const int* x, int* y) {
+    *y = *x;
+}
+template <int>
+__global__ void add_kernel(int* x, int value) {
+    *x += value;
+}
+
+template <int>
+__global__ void failing_kernel(int) {
+    __trap();
+}
+
+struct Deferred {
+    Deferred() { emulator::settings().deferred_streams = true; }
+    ~Deferred() {
+        cudaDeviceSynchronize();
+        emulator::settings() = emulator::Settings{};
+    }
+};
+
+struct Stream {
+    explicit Stream(unsigned flags = cudaStreamDefault) { cudaStreamCreateWithFlags(&handle, flags); }
+    ~Stream() { cudaStreamDestroy(handle); }
+    cudaStream_t handle = nullptr;
+};
+
+}  // namespace
+
+TEST_CASE("deferred: a copy that nobody waits for has not happened") {
+    const Deferred mode;
+    const Stream stream;
+    int* pinned = nullptr;
+    REQUIRE(cudaMallocHost(&pinned, sizeof(int)) == cudaSuccess);
+    const DeviceArray<int> x(std::vector<int>{5});
+    *pinned = 1;
+    launch(set_kernel<0>, 1, 1, 0, stream.handle, x.data(), 7);
+    cudaMemcpyAsync(pinned, x.data(), sizeof(int), cudaMemcpyDeviceToHost, stream.handle);
+    CHECK(*pinned == 1);
+    CHECK(cudaStreamSynchronize(stream.handle) == cudaSuccess);
+    CHECK(*pinned == 7);
+    cudaFreeHost(pinned);
+}
+
+TEST_CASE("deferred: a pinned source that is overwritten too early shows; a pageable one has been read") {
+    const Deferred mode;
+    const Stream stream;
+    int* pinned = nullptr;
+    REQUIRE(cudaMallocHost(&pinned, sizeof(int)) == cudaSuccess);
+    const DeviceArray<int> x(1), y(1);
+    int pageable = 1;
+    *pinned = 1;
+    cudaMemcpyAsync(x.data(), pinned, sizeof(int), cudaMemcpyHostToDevice, stream.handle);
+    cudaMemcpyAsync(y.data(), &pageable, sizeof(int), cudaMemcpyHostToDevice, stream.handle);
+    *pinned = pageable = 2;
+    cudaStreamSynchronize(stream.handle);
+    CHECK(x.host()[0] == 2);
+    CHECK(y.host()[0] == 1);
+    cudaFreeHost(pinned);
+}
+
+TEST_CASE("deferred: streams are in no order, unless an event says so") {
+    for (const bool with_event : {false, true}) {
+        const Deferred mode;
+        const Stream producer, consumer;
+        cudaEvent_t event = nullptr;
+        cudaEventCreate(&event);
+        const DeviceArray<int> x(std::vector<int>{1}), y(std::vector<int>{0});
+        launch(set_kernel<0>, 1, 1, 0, producer.handle, x.data(), 7);
+        cudaEventRecord(event, producer.handle);
+        if (with_event) cudaStreamWaitEvent(consumer.handle, event);
+        launch(copy_kernel<0>, 1, 1, 0, consumer.handle, x.data(), y.data());
+        cudaStreamSynchronize(consumer.handle);
+        CHECK(y.host()[0] == (with_event ? 7 : 1));
+        cudaEventDestroy(event);
+    }
+}
+
+TEST_CASE("deferred: the default stream waits for the others and they for it, but not those that are non-blocking") {
+    const Deferred mode;
+    const Stream blocking, separate(cudaStreamNonBlocking);
+    const DeviceArray<int> x(std::vector<int>{0}), y(std::vector<int>{0}), z(std::vector<int>{0});
+    launch(set_kernel<0>, 1, 1, 0, blocking.handle, x.data(), 1);
+    launch(set_kernel<0>, 1, 1, 0, separate.handle, z.data(), 1);
+    launch(copy_kernel<0>, 1, 1, 0, nullptr, x.data(), y.data());   // default: after x = 1
+    launch(add_kernel<0>, 1, 1, 0, blocking.handle, y.data(), 10);  // after y = x
+    CHECK(cudaStreamQuery(separate.handle) == cudaErrorNotReady);   // a question does one piece of work
+    CHECK(cudaStreamQuery(separate.handle) == cudaSuccess);
+    cudaStreamSynchronize(blocking.handle);
+    CHECK(y.host()[0] == 11);
+    CHECK(z.host()[0] == 1);
+}
+
+TEST_CASE("deferred: memory freed in a stream lives until the stream comes to it") {
+    const Deferred mode;
+    const Stream stream;
+    int* x = nullptr;
+    REQUIRE(cudaMallocAsync(&x, sizeof(int), stream.handle) == cudaSuccess);
+    const DeviceArray<int> y(1);
+    launch(set_kernel<0>, 1, 1, 0, stream.handle, x, 3);
+    launch(copy_kernel<0>, 1, 1, 0, stream.handle, x, y.data());
+    const std::size_t before = emulator::device_memory().live_bytes();
+    CHECK(cudaFreeAsync(x, stream.handle) == cudaSuccess);
+    CHECK(emulator::device_memory().live_bytes() == before);
+    CHECK(cudaFreeAsync(x + 1, stream.handle) == cudaErrorInvalidDevicePointer);
+    cudaGetLastError();
+    cudaStreamSynchronize(stream.handle);
+    CHECK(emulator::device_memory().live_bytes() == before - sizeof(int));
+    CHECK(y.host()[0] == 3);
+}
+
+TEST_CASE("events: time between two, and when they are ready") {
+    const Deferred mode;
+    const Stream stream;
+    const DeviceArray<int> x(1);
+    cudaEvent_t start = nullptr, end = nullptr;
+    cudaEventCreate(&start);
+    cudaEventCreate(&end);
+    float milliseconds = -1;
+    CHECK(cudaEventElapsedTime(&milliseconds, start, end) == cudaErrorInvalidResourceHandle);
+    cudaEventRecord(start, stream.handle);
+    launch(set_kernel<0>, 1, 1, 0, stream.handle, x.data(), 1);
+    cudaEventRecord(end, stream.handle);
+    CHECK(cudaEventElapsedTime(&milliseconds, start, end) == cudaErrorNotReady);
+    CHECK(cudaEventQuery(end) == cudaErrorNotReady);
+    CHECK(cudaEventSynchronize(end) == cudaSuccess);
+    CHECK(cudaEventQuery(end) == cudaSuccess);
+    CHECK(cudaEventElapsedTime(&milliseconds, start, end) == cudaSuccess);
+    CHECK(milliseconds >= 0);
+    cudaEventDestroy(start);
+    cudaEventDestroy(end);
+    cudaGetLastError();
+}
+
+TEST_CASE("a fault inside deferred work comes from the call that waits") {
+    const Deferred mode;
+    const Stream stream;
+    launch(set_kernel<0>, 1, 64, 0, stream.handle, static_cast<int*>(nullptr), 1);
+#if !defined(__SANITIZE_ADDRESS__)
+    CHECK(contains(message_of([&] { cudaStreamSynchronize(stream.handle); }), "set_kernel<0>: access to address"));
+#else
+    stream.handle->queue.clear();
+#endif
+}
+
+TEST_CASE("what destructors call prints the fault of deferred work instead of throwing it") {
+    const Deferred mode;
+    int* x = nullptr;
+    REQUIRE(cudaMalloc(&x, sizeof(int)) == cudaSuccess);
+    launch(failing_kernel<0>, 1, 1, 0, nullptr, 1);
+    launch(set_kernel<0>, 1, 1, 0, nullptr, x, 1);
+    CHECK(cudaFree(x) == cudaErrorLaunchFailure);
+    CHECK(cudaGetLastError() == cudaErrorLaunchFailure);
+    CHECK(message_of([] { cudaDeviceSynchronize(); }) == "");  // nothing is left
+}
+
+TEST_CASE("a host function runs in its turn") {
+    const Deferred mode;
+    const Stream stream;
+    int calls = 0;
+    cudaLaunchHostFunc(
+        stream.handle, [](void* count) { ++*static_cast<int*>(count); }, &calls);
+    CHECK(calls == 0);
+    cudaDeviceSynchronize();
+    CHECK(calls == 1);
+}
+
+TEST_CASE("a captured graph is done when it is launched, as often as it is launched") {
+    for (const bool deferred : {false, true}) {
+        emulator::settings().deferred_streams = deferred;
+        const Stream stream;
+        const DeviceArray<int> x(std::vector<int>{0});
+        cudaGraph_t graph = nullptr;
+        cudaGraphExec_t executable = nullptr;
+        CHECK(cudaStreamBeginCapture(stream.handle, cudaStreamCaptureModeGlobal) == cudaSuccess);
+        launch(add_kernel<0>, 1, 1, 0, stream.handle, x.data(), 3);
+        launch(add_kernel<0>, 1, 1, 0, stream.handle, x.data(), 4);
+        CHECK(cudaStreamEndCapture(stream.handle, &graph) == cudaSuccess);
+        CHECK(cudaGraphInstantiate(&executable, graph) == cudaSuccess);
+        CHECK(x.host()[0] == 0);
+        for (int i = 0; i < 3; ++i) CHECK(cudaGraphLaunch(executable, stream.handle) == cudaSuccess);
+        cudaStreamSynchronize(stream.handle);
+        CHECK(x.host()[0] == 21);
+        cudaGraphExecDestroy(executable);
+        cudaGraphDestroy(graph);
+    }
+    emulator::settings() = emulator::Settings{};
+}
