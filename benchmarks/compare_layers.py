@@ -6,7 +6,8 @@
     python3 benchmarks/compare_layers.py ./layers --only dw --threads 2
 
 For each layer of layers.txt three programs answer in turn, for some rounds: Gradus and PyTorch in both of its memory
-layouts. A time is the median over the rounds of the median of a few calls; PyTorch's is that of its faster layout. The
+layouts. A time is the median over the rounds of the median of some calls: on several threads the first milliseconds after
+a pause are slow, until the system has spread the threads over the cores, so few calls would measure that; PyTorch's is that of its faster layout. The
 ratio is torch / gradus, so above 1 Gradus is faster. The rate is Gradus' GFLOP/s, two for each multiply-add of the
 definition; of a depthwise layer GB/s, each tensor counted once.
 
@@ -70,7 +71,7 @@ def main():
     parser.add_argument("--only", default="", metavar="REGEX", help="layers whose name it matches")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--calls", type=int, default=3, help="of each program in a round")
+    parser.add_argument("--calls", type=int, default=30, help="of each program in a round")
     parser.add_argument("--gate", type=float, default=0.7)
     arguments = parser.parse_args()
     ratios = [ratio for threads in arguments.threads for ratio in table(arguments, threads)]
