@@ -6,10 +6,10 @@
     python3 benchmarks/compare_layers.py ./layers --only dw --threads 2
 
 For each layer of layers.txt three programs answer in turn, for some rounds: Gradus and PyTorch in both of its memory
-layouts. A time is the median over the rounds of the median of some calls: on several threads the first milliseconds after
-a pause are slow, until the system has spread the threads over the cores, so few calls would measure that; PyTorch's is that of its faster layout. The
-ratio is torch / gradus, so above 1 Gradus is faster. The rate is Gradus' GFLOP/s, two for each multiply-add of the
-definition; of a depthwise layer GB/s, each tensor counted once.
+layouts. A time is the median over the rounds of the median of some calls; PyTorch's is that of its faster layout. Few
+calls would not do: on several threads the first milliseconds after a pause are slow, until the system has spread the
+threads over the cores. The ratio is torch / gradus, so above 1 Gradus is faster. The rate is Gradus' GFLOP/s, two for
+each multiply-add of the definition; of a depthwise layer GB/s, each tensor counted once.
 
 Prints the least ratio at the end, and fails if it is under the gate.
 """
