@@ -3,7 +3,7 @@
 // Problem  There is no sum over channels, or a short one, so no matrix product: one multiply-add, or some, for each
 //          number that is loaded. What counts is that loads come from the first-level cache, and that memory is read in
 //          order, once.
-// Answer   Vectors run over channels. Forward and backward-data read the image where it is: a block of up to 16
+// Answer   Vectors run over channels. Forward and backward-data read the image where it is: a block of up to 12
 //          neighbouring outputs sits in registers while the taps go by, then the same block of the next channels. The
 //          taps outside of the image are left out (depthwise_cells_cpu.hpp). Both are correlations as
 //          conv2d_window_cpu.hpp has them. The gradient of the weights is in depthwise_weights_cpu.hpp.
@@ -95,15 +95,16 @@ GRADUS_NOT_INLINE void depthwise_block(const DepthwiseLine& line, Index j, Index
 
 using DepthwiseBlock = void (*)(const DepthwiseLine&, Index, Index, const DepthwiseWeights&,
                                 const std::vector<DepthwiseTap>&, bool);
-// Registers for a pixel: its sum; with more than one channel in a group also what it sees, and that exchanged.
-constexpr int vectors_of_pixel(Index width) { return width == 1 ? 1 : 3; }
+// More outputs in a block would save few loads of weights, and every height costs time to compile. In registers a pixel
+// takes its sum, and with more than one channel in a group also what it sees, and that exchanged.
+constexpr int most_pixels(Index width) { return width == 1 ? 12 : 4; }
 template <int Width, int... Pixel>
 constexpr std::array<DepthwiseBlock, sizeof...(Pixel)> depthwise_blocks_of(std::integer_sequence<int, Pixel...>) {
     return {&depthwise_block<Width, Pixel + 1>...};
 }
 template <int Width>
-inline constexpr std::array<DepthwiseBlock, most_rows(vectors_of_pixel(Width))> depthwise_blocks =
-    depthwise_blocks_of<Width>(std::make_integer_sequence<int, most_rows(vectors_of_pixel(Width))>{});
+inline constexpr std::array<DepthwiseBlock, most_pixels(Width)> depthwise_blocks =
+    depthwise_blocks_of<Width>(std::make_integer_sequence<int, most_pixels(Width)>{});
 
 inline DepthwiseBlock depthwise_block_for(Index width, Index pixels) {
     const std::size_t p = static_cast<std::size_t>(pixels - 1);
@@ -115,7 +116,8 @@ inline DepthwiseBlock depthwise_block_for(Index width, Index pixels) {
 
 inline void depthwise_line(const DepthwiseLine& line, const DepthwiseWeights& weights,
                            const std::vector<DepthwiseTap>& taps, bool add) {
-    const Index pixels = tile_rows(line.count, vectors_of_pixel(weights.width));
+    if (line.count == 0) return;
+    const Index pixels = ceil_div(line.count, ceil_div(line.count, most_pixels(weights.width)));
     for (Index j = 0; j < line.count; j += pixels) {
         const DepthwiseBlock block = depthwise_block_for(weights.width, std::min(pixels, line.count - j));
         for (Index c = 0; c < line.channels; c += vec_floats) block(line, j, c, weights, taps, add);
