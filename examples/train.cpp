@@ -40,10 +40,11 @@ Options digits_recipe() {
 }
 
 CommandLine command_line(Options& o) {
+    const Options own;  // what holds with --data
     CommandLine line("train",
-                     "trains a residual network on images: the digits in examples/data, or those of --data.\n"
-                     "The defaults below are those of the digits; with --data they are resnet20, 30 epochs, batch 128, "
-                     "lr 0.1.");
+                     text("trains a residual network on images: the digits in examples/data, or those of --data.\n"
+                          "The defaults below are those of the digits; with --data they are ",
+                          own.model, ", ", own.epochs, " epochs, batch ", own.batch, ", lr ", shortest(own.lr), "."));
     line.string("data", o.data, "DIR", "folder of CIFAR-10, CIFAR-100 (binary version), MNIST or Fashion-MNIST");
     line.choice("model", o.model, {"resnet8", "resnet20", "resnet32", "resnet44", "resnet56", "resnet110"}, "network");
     line.choice("device", o.device, {"cpu", "reference"}, "fast kernels, or the specification");

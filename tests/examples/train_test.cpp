@@ -89,6 +89,11 @@ TEST_CASE("train learns the digits, says how well at the end, and leaves three f
         const bool loads = std::regex_search(report, found, load);
         CHECK_MESSAGE(!loads, found.str());
     }
+    SUBCASE("without --resume a note says that the run will be replaced") {
+        CHECK(ended.output.find("will replace") == std::string::npos);
+        const Ended again = train(place, {"--epochs", "1", "--out", place.file("deep/run")});
+        CHECK(mentions(again.output, {"will replace", "checkpoint.safetensors", "--resume"}));
+    }
     SUBCASE("--resume of a finished run says the same again") {
         const Ended again = train(place, {"--epochs", "3", "--resume", "--out", place.file("deep/run")});
         CHECK(again.exit_code == 0);
@@ -132,7 +137,8 @@ TEST_CASE("train says what is allowed") {
     }
     const Ended help = train(place, {"--help"});
     CHECK(help.exit_code == 0);
-    CHECK(mentions(help.output, {"--data DIR", "--epochs N", "(default 20)", "--resume"}));
+    CHECK(mentions(help.output, {"--data DIR", "--epochs N", "(default 20)", "--resume",
+                                 "resnet20, 30 epochs, batch 128, lr 0.1."}));
 }
 
 TEST_CASE("train fails before it works where it has no data, nothing to resume or no place for the results") {

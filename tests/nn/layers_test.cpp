@@ -86,3 +86,10 @@ TEST_CASE("layers: sizes that make no sense are refused") {
     CHECK_THROWS_AS(Conv2d<float>(0, 8), Error);
     CHECK_THROWS_AS(Linear<float>(3, 0), Error);
 }
+
+TEST_CASE("layers: an activation may have a parameter of its own") {
+    Activation<LeakyRelu, float> usual, steep(LeakyRelu{0.5});
+    const Variable<float> x(Tensor<float>::from({2}, {-2, 3}));
+    CHECK(usual(x).value().to_vector() == std::vector<float>{-2 * 0.01f, 3});
+    CHECK(steep(x).value().to_vector() == std::vector<float>{-1, 3});
+}

@@ -66,11 +66,10 @@ TEST_CASE("channel statistics survive a mean far above the deviation, drifts and
                     worst_mean = std::max(worst_mean, std::abs(mean.read<1>()(c) - exact.mean) / unit);
                     worst_var = std::max(worst_var, std::abs(var.read<1>()(c) / exact.squares - 1) / eps);
                 }
-                // The float sums run over 128 rows: e = 128 eps at worst. Where roundings are random, 3 eps is their
-                // deviation, and where s is close to the mean, they count little more than once.
-                CHECK(worst_mean <= 3 * 128 + 1);
-                CHECK(worst_var <= 8 * 128);
-                if (kind == 0) CHECK(worst_mean <= 4);
-                if (kind == 0) CHECK(worst_var <= 32);
+                // The float sums run over 128 rows, so e = 128 eps where all roundings conspire, and the header's
+                // bounds are 385 and 1024 eps. They do not: the worst of these is 10.5 and 149 eps with AVX-512 and
+                // AVX2, 9.7 and 102 with SSE, and 0.8 and 23 eps for the first kind, where s is close to the mean.
+                CHECK(worst_mean <= (kind == 0 ? 2 : 16));
+                CHECK(worst_var <= (kind == 0 ? 32 : 256));
             }
 }

@@ -46,6 +46,17 @@ Matrix<T> pixels_of(Array4<T> x) {
     return {x.data(), {N * H * W, C}};
 }
 
+// How many narrow groups forward and backward-data take as one; 1 where depthwise_cpu.hpp does better.
+inline Index groups_to_merge(const Conv2dOptions& options, Index I, Index O) {
+    return is_depthwise(options.groups, I, O) ? 1 : groups_in_vector(options, I, O / options.groups);
+}
+// Whether the transformed weights stay near, or take the loops of conv2d_winograd_wide_cpu.hpp.
+inline void winograd_convolution(Array4<const float> x, const WeightMatrix& weight, const std::vector<Tap>& taps,
+                                 Index padding, const float* bias, Array4<float> y, bool add) {
+    const bool near = weight.depth * weight.columns <= winograd_near;
+    (near ? winograd_correlate : winograd_correlate_wide)(x, weight, taps, padding, bias, y, add);
+}
+
 inline void conv2d_forward(Cpu, Array4<const float> x, Array4<const float> weight, Vector<const float> bias,
                            const Conv2dOptions& options, Array4<float> y) {
     if (y.size() == 0) return;
@@ -55,18 +66,16 @@ inline void conv2d_forward(Cpu, Array4<const float> x, Array4<const float> weigh
     if (is_matrix_product(KH, KW, options))
         return gemm(Cpu{}, pixels_of(x), Transpose::no, Matrix<const float>(weight.data(), {O, I}), Transpose::yes,
                     pixels_of(y), Write::overwrite, first);
-    const WeightMatrix matrix = forward_weights(weight, G);
-    const std::vector<Correlation> all = forward_correlation(KH, KW, s, p, d, y.shape()[1], y.shape()[2]);
-    if (use_winograd(weight.shape(), options, y.shape())) {
-        const auto winograd = I * O <= winograd_near ? winograd_correlate : winograd_correlate_wide;
-        return winograd(x, matrix, all.front().taps, p, first, y, false);
-    }
-    if (is_depthwise(G, I, O)) return depthwise_correlate(x, matrix, first, all, y, false);
-    if (const Index together = groups_in_vector(options, I, O / G); together > 1) {
+    if (const Index together = groups_to_merge(options, I, O); together > 1) {
         const BlockDiagonal wide(weight.shape(), options, together);
         wide.fill(weight);
         return conv2d_forward(Cpu{}, x, wide.view(), bias, wide.options(), y);
     }
+    const WeightMatrix matrix = forward_weights(weight, G);
+    const std::vector<Correlation> all = forward_correlation(KH, KW, s, p, d, y.shape()[1], y.shape()[2]);
+    if (use_winograd(weight.shape(), options, y.shape()))
+        return winograd_convolution(x, matrix, all.front().taps, p, first, y, false);
+    if (is_depthwise(G, I, O)) return depthwise_correlate(x, matrix, first, all, y, false);
     correlate(x, matrix, G, first, all, y, false);
 }
 
@@ -79,18 +88,16 @@ inline void conv2d_backward_data(Cpu, Array4<const float> dy, Array4<const float
     if (is_matrix_product(KH, KW, options))
         return gemm(Cpu{}, pixels_of(dy), Transpose::no, Matrix<const float>(weight.data(), {O, I}), Transpose::no,
                     pixels_of(dx), mode);
-    const WeightMatrix matrix = backward_weights(weight, G);
-    const std::vector<Correlation> phases = backward_correlations(KH, KW, s, p, d, dx.shape()[1], dx.shape()[2]);
-    if (use_winograd(weight.shape(), options, dy.shape())) {
-        const auto winograd = I * O <= winograd_near ? winograd_correlate : winograd_correlate_wide;
-        return winograd(dy, matrix, phases.front().taps, 2 - p, nullptr, dx, add);
-    }
-    if (is_depthwise(G, I, O)) return depthwise_correlate(dy, matrix, nullptr, phases, dx, add);
-    if (const Index together = groups_in_vector(options, I, O / G); together > 1) {
+    if (const Index together = groups_to_merge(options, I, O); together > 1) {
         const BlockDiagonal wide(weight.shape(), options, together);
         wide.fill(weight);
         return conv2d_backward_data(Cpu{}, dy, wide.view(), wide.options(), dx, mode);
     }
+    const WeightMatrix matrix = backward_weights(weight, G);
+    const std::vector<Correlation> phases = backward_correlations(KH, KW, s, p, d, dx.shape()[1], dx.shape()[2]);
+    if (use_winograd(weight.shape(), options, dy.shape()))
+        return winograd_convolution(dy, matrix, phases.front().taps, 2 - p, nullptr, dx, add);
+    if (is_depthwise(G, I, O)) return depthwise_correlate(dy, matrix, nullptr, phases, dx, add);
     correlate(dy, matrix, G, nullptr, phases, dx, add);
 }
 

@@ -95,8 +95,9 @@ GRADUS_NOT_INLINE void depthwise_block(const DepthwiseLine& line, Index j, Index
 
 using DepthwiseBlock = void (*)(const DepthwiseLine&, Index, Index, const DepthwiseWeights&,
                                 const std::vector<DepthwiseTap>&, bool);
-// More outputs in a block would save few loads of weights, and every height costs time to compile. In registers a pixel
-// takes its sum, and with more than one channel in a group also what it sees, and that exchanged.
+// In registers a pixel takes its sum, and with more than one channel in a group also what it sees, and that exchanged.
+// 16 and 9 pixels would fit 32 registers and be up to a third faster, with 5x5 kernels and in groups; but every number
+// of pixels is a function of its own, and these cost a second of the 25 that examples/train.cpp may take to compile.
 constexpr int most_pixels(Index width) { return width == 1 ? 12 : 4; }
 template <int Width, int... Pixel>
 constexpr std::array<DepthwiseBlock, sizeof...(Pixel)> depthwise_blocks_of(std::integer_sequence<int, Pixel...>) {

@@ -13,9 +13,9 @@
 //          loss(n) = sum over k of t(k) * -log p(k) = sum over k of t(k) * ((m - z(k)) + log s)
 //          No term is negative, so nothing cancels.
 //          A row with the label ignore_index has loss 0 and gradient 0; where its logits have no softmax (a NaN,
-//          +infinity, nothing but -infinity) its gradient is NaN all the same, which does not hide what went wrong
-//          before. mean divides by the sum of w(label) over the rows that count (by N for soft targets), as PyTorch
-//          does.
+//          +infinity, nothing but -infinity) its gradient is NaN all the same, as in PyTorch: that does not hide what
+//          went wrong before.
+//          mean divides by the sum of w(label) over the rows that count (by N for soft targets), as PyTorch does.
 // Backward of f = sum dloss*loss. With d(-log p(k)) / dz(j) = p(j) - [j = k]:
 //   (1) dz(n, j) = dloss(n) * (p(j) * sum over k of t(k) - t(j));   for their mean or sum dloss(n) is dloss of that
 //                  number times `scale`: one over the mean's divisor, or 1

@@ -5,12 +5,14 @@
 
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <ctime>
 #include <stdexcept>
 #include <thread>
 #include <vector>
 
+#include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -120,6 +122,46 @@ TEST_CASE("an idle pool sleeps, and wakes up") {
     const double seconds = static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC;
     CHECK(seconds < 0.05);
     CHECK(each_once(count_runs(10)));
+}
+
+// A worker that a signal holds, as another program on its core might.
+std::atomic<bool> worker_is_held{false}, worker_may_go{false};
+void hold_worker(int) {
+    worker_is_held = true;
+    while (!worker_may_go) {
+    }
+}
+
+TEST_CASE("a region does not wait for a worker that comes late") {
+    const Threads scope(2);
+    const pthread_t caller = pthread_self();
+    std::atomic<pthread_t> worker{caller};
+    std::atomic<int> started{0};
+    parallel_for(2, [&](Index) {  // each of the two waits for the other: so the worker runs one of them
+        if (!pthread_equal(pthread_self(), caller)) worker = pthread_self();
+        ++started;
+        while (started < 2) std::this_thread::yield();
+    });
+    REQUIRE(!pthread_equal(worker, caller));
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // it sleeps
+
+    struct sigaction action {
+    }, before{};
+    action.sa_handler = hold_worker;
+    sigaction(SIGUSR1, &action, &before);
+    pthread_kill(worker, SIGUSR1);
+    while (!worker_is_held) std::this_thread::yield();
+    std::atomic<bool> done{false};
+    std::thread watchdog([&] {
+        for (int i = 0; i < 500 && !done; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        worker_may_go = true;
+    });
+    CHECK(each_once(count_runs(100)));
+    CHECK_FALSE(worker_may_go);  // after five seconds the watchdog would have let it go
+    done = true;
+    watchdog.join();
+    CHECK(each_once(count_runs(100)));
+    sigaction(SIGUSR1, &before, nullptr);
 }
 
 TEST_CASE("set_threads refuses less than one thread") { CHECK_THROWS_AS(set_threads(0), Error); }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gradus/machine/cuda/packed.hpp"
+#include "machine/cuda/device_array.hpp"
 
 using namespace gradus;
 
@@ -31,28 +32,13 @@ __global__ void __launch_bounds__(64) pairs_kernel(const Packed<T, 2>* x, const 
 }
 
 template <class T>
-T* to_device(const std::vector<T>& values) {
-    T* data = nullptr;
-    REQUIRE(cudaMalloc(&data, values.size() * sizeof(T)) == cudaSuccess);
-    REQUIRE(cudaMemcpy(data, values.data(), values.size() * sizeof(T), cudaMemcpyHostToDevice) == cudaSuccess);
-    return data;
-}
-template <class T>
-std::vector<T> to_host(const T* data, std::size_t count) {
-    std::vector<T> values(count);
-    REQUIRE(cudaMemcpy(values.data(), data, count * sizeof(T), cudaMemcpyDeviceToHost) == cudaSuccess);
-    return values;
-}
-
-template <class T>
 void check_conversion(const std::vector<T>& x) {
-    T* const in = to_device(x);
-    T* const back = to_device(x);
-    Sum<T>* const wide = to_device(std::vector<Sum<T>>(x.size()));
-    launch(convert_kernel<T>, blocks_for(static_cast<Index>(x.size()), 64), 64, 0, nullptr, in, wide, back,
-           static_cast<int>(x.size()));
-    const std::vector<Sum<T>> got_wide = to_host(wide, x.size());
-    const std::vector<T> got_back = to_host(back, x.size());
+    const DeviceArray<T> in(x), back(x.size());
+    const DeviceArray<Sum<T>> wide(x.size());
+    launch(convert_kernel<T>, blocks_for(static_cast<Index>(x.size()), 64), 64, 0, nullptr, in.data(), wide.data(),
+           back.data(), static_cast<int>(x.size()));
+    const std::vector<Sum<T>> got_wide = wide.host();
+    const std::vector<T> got_back = back.host();
     bool good = true;
     for (std::size_t i = 0; i < x.size(); ++i) {
         const Sum<T> value = static_cast<Sum<T>>(x[i]);
@@ -61,9 +47,6 @@ void check_conversion(const std::vector<T>& x) {
         good = good && static_cast<Sum<T>>(got_back[i]) == static_cast<Sum<T>>(T(value * Sum<T>(3)));
     }
     CHECK(good);
-    cudaFree(in);
-    cudaFree(back);
-    cudaFree(wide);
 }
 
 template <class T>
@@ -80,15 +63,12 @@ void check_pairs() {
         x[static_cast<std::size_t>(i)] = T(i);
         y[static_cast<std::size_t>(i)] = T(10 * i);
     }
-    T* const dx = to_device(x);
-    T* const dy = to_device(y);
-    launch(pairs_kernel<T>, 1, 64, 0, nullptr, reinterpret_cast<const Packed<T, 2>*>(dx), dy,
-           reinterpret_cast<Packed<T, 2>*>(dx), 5);
-    const std::vector<T> sum = to_host(dx, 10);
+    const DeviceArray<T> dx(x), dy(y);
+    Packed<T, 2>* const pairs = reinterpret_cast<Packed<T, 2>*>(dx.data());
+    launch(pairs_kernel<T>, 1, 64, 0, nullptr, pairs, dy.data(), pairs, 5);
+    const std::vector<T> sum = dx.host();
     CHECK(static_cast<float>(sum[9]) == 99.0f);
     CHECK(static_cast<float>(sum[4]) == 44.0f);
-    cudaFree(dx);
-    cudaFree(dy);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // launch() and the runtime in both worlds: this file uses nothing that only the emulator has, so nvcc compiles it too.
-//     nvcc -x cu -std=c++20 -arch=sm_80 -Iinclude tests/machine/cuda/launch_test.cpp tests/main.cpp -o launch_test
+//     nvcc -x cu -std=c++20 -arch=sm_80 -Iinclude -Itests tests/machine/cuda/launch_test.cpp tests/main.cpp -o t
 #include "gradus/machine/cuda/launch.hpp"
 
 #include <doctest/doctest.h>
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "gradus/machine/cuda/runtime.hpp"
+#include "machine/cuda/device_array.hpp"
 
 using namespace gradus;
 
@@ -41,20 +42,6 @@ __global__ void __launch_bounds__(64) reverse_kernel(const int* x, int* by_share
     by_shuffle[i] = __shfl_sync(0xffffffffu, x[i], 31 - t % 32);
 }
 
-template <class T>
-T* to_device(const std::vector<T>& values) {
-    T* data = nullptr;
-    REQUIRE(cudaMalloc(&data, values.size() * sizeof(T)) == cudaSuccess);
-    REQUIRE(cudaMemcpy(data, values.data(), values.size() * sizeof(T), cudaMemcpyHostToDevice) == cudaSuccess);
-    return data;
-}
-template <class T>
-std::vector<T> to_host(const T* data, std::size_t count) {
-    std::vector<T> values(count);
-    REQUIRE(cudaMemcpy(values.data(), data, count * sizeof(T), cudaMemcpyDeviceToHost) == cudaSuccess);
-    return values;
-}
-
 }  // namespace
 
 TEST_CASE("arguments are converted to the kernel's parameters, and the grid covers every element") {
@@ -64,13 +51,11 @@ TEST_CASE("arguments are converted to the kernel's parameters, and the grid cove
             x[i] = static_cast<float>(i);
             want[i] = 3.0f * x[i];
         }
-        float* const in = to_device(x);
-        float* const out = to_device(std::vector<float>(x.size()));
-        launch(scale_kernel<double>, blocks_for((n + 3) / 4, 128), 128, 0, nullptr, reinterpret_cast<const float4*>(in),
-               reinterpret_cast<float4*>(out), 3, n);  // 3: an int becomes double
-        CHECK(to_host(out, x.size()) == want);
-        cudaFree(in);
-        cudaFree(out);
+        const DeviceArray<float> in(x), out(x.size());
+        launch(scale_kernel<double>, blocks_for((n + 3) / 4, 128), 128, 0, nullptr,
+               reinterpret_cast<const float4*>(in.data()), reinterpret_cast<float4*>(out.data()), 3,
+               n);  // 3: an int becomes double
+        CHECK(out.host() == want);
     }
 }
 
@@ -83,14 +68,12 @@ TEST_CASE("shared memory of both kinds, in a stream") {
         reversed_64[static_cast<std::size_t>(i)] = i / 64 * 64 + 63 - i % 64;
         reversed_32[static_cast<std::size_t>(i)] = i / 32 * 32 + 31 - i % 32;
     }
-    int* const in = to_device(x);
-    int* const by_shared = to_device(x);
-    int* const by_shuffle = to_device(x);
-    launch(reverse_kernel<0>, dim3(2), dim3(64), 64 * sizeof(int), stream, in, by_shared, by_shuffle);
+    const DeviceArray<int> in(x), by_shared(x), by_shuffle(x);
+    launch(reverse_kernel<0>, dim3(2), dim3(64), 64 * sizeof(int), stream, in.data(), by_shared.data(),
+           by_shuffle.data());
     CHECK(cudaStreamSynchronize(stream) == cudaSuccess);
-    CHECK(to_host(by_shared, 128) == reversed_64);
-    CHECK(to_host(by_shuffle, 128) == reversed_32);
-    for (int* pointer : {in, by_shared, by_shuffle}) cudaFree(pointer);
+    CHECK(by_shared.host() == reversed_64);
+    CHECK(by_shuffle.host() == reversed_32);
     cudaStreamDestroy(stream);
 }
 

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "gradus/machine/emulator/async_copy.hpp"
-#include "machine/emulator/device_array.hpp"
+#include "machine/emulator/emulator_checks.hpp"
 
 using namespace gradus;
 

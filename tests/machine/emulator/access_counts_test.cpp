@@ -2,7 +2,7 @@
 // and linked as race_checker_test.cpp.
 #include "gradus/machine/emulator/access_counts.hpp"
 
-#include "device_array.hpp"
+#include "emulator_checks.hpp"
 #include "gradus/machine/emulator/race_checker.hpp"
 
 using namespace gradus;

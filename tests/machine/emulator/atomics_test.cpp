@@ -1,7 +1,7 @@
 // Atomics: what they return, what they leave, also with several blocks at the same time.
 #include "gradus/machine/emulator/atomics.hpp"
 
-#include "device_array.hpp"
+#include "emulator_checks.hpp"
 
 using namespace gradus;
 

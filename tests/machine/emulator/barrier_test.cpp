@@ -1,7 +1,7 @@
 // Barriers: what they order, what their variants return, and the message for each way to use them wrongly.
 #include "gradus/machine/emulator/barrier.hpp"
 
-#include "device_array.hpp"
+#include "emulator_checks.hpp"
 
 using namespace gradus;
 

@@ -1,7 +1,7 @@
 // Messages: names of kernels and places, and what happens to the errors of a kernel's own code.
 #include "gradus/machine/emulator/diagnosis.hpp"
 
-#include "device_array.hpp"
+#include "emulator_checks.hpp"
 #include "gradus/machine/emulator/site.hpp"
 #include "gradus/machine/emulator/symbols.hpp"
 

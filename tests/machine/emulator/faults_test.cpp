@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "device_array.hpp"
+#include "emulator_checks.hpp"
 #include "gradus/machine/emulator/device_api.hpp"
 
 using namespace gradus;

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "device_array.hpp"
+#include "emulator_checks.hpp"
 
 using namespace gradus;
 

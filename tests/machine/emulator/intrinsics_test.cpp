@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "device_array.hpp"
+#include "emulator_checks.hpp"
 #include "gradus/machine/emulator/half_intrinsics.hpp"
 
 using namespace gradus;

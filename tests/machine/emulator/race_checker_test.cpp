@@ -2,7 +2,7 @@
 // -fsanitize=thread and linked with racecheck.cpp.
 #include "gradus/machine/emulator/race_checker.hpp"
 
-#include "device_array.hpp"
+#include "emulator_checks.hpp"
 #include "gradus/machine/cuda/ptx.hpp"
 #include "gradus/machine/emulator/program_places.hpp"
 #include "gradus/machine/emulator/race_shadow.hpp"

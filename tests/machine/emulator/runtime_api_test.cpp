@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "device_array.hpp"
+#include "emulator_checks.hpp"
 #include "gradus/machine/emulator/device_memory.hpp"
 #include "gradus/machine/emulator/error_codes.hpp"
 

@@ -5,7 +5,7 @@
 
 #include "gradus/core/half.hpp"
 
-#include "device_array.hpp"
+#include "emulator_checks.hpp"
 
 using namespace gradus;
 

@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "device_array.hpp"
+#include "emulator_checks.hpp"
 
 using namespace gradus;
 

@@ -1,7 +1,7 @@
 // Streams: in deferred mode work happens when something waits for it, in the order that the rules allow.
 #include "gradus/machine/emulator/stream_api.hpp"
 
-#include "device_array.hpp"
+#include "emulator_checks.hpp"
 #include "gradus/machine/emulator/stream.hpp"
 
 using namespace gradus;

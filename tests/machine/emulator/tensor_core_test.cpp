@@ -1,7 +1,7 @@
 // wmma: products of small integers, exact in every layout; a layout that changes; checks of pointers and of lanes.
 #include "gradus/machine/emulator/tensor_core.hpp"
 
-#include "device_array.hpp"
+#include "emulator_checks.hpp"
 
 using namespace gradus;
 

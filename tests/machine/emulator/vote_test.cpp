@@ -1,7 +1,7 @@
 // Votes and matches against their definitions.
 #include "gradus/machine/emulator/vote.hpp"
 
-#include "device_array.hpp"
+#include "emulator_checks.hpp"
 
 using namespace gradus;
 

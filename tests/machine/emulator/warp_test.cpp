@@ -1,7 +1,7 @@
 // Warp-wide operations: who takes part, what a wrong mask or a branch does, __syncwarp and __activemask.
 #include "gradus/machine/emulator/warp.hpp"
 
-#include "device_array.hpp"
+#include "emulator_checks.hpp"
 
 using namespace gradus;
 

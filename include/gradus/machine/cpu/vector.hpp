@@ -1,9 +1,9 @@
 // machine/cpu/vector.hpp   Vec: as many floats as one register of this machine holds, in the compiler's own vector
 //                          type.
 //     Vec y = a * load(x) + b;   store(p, y);              + - * / and comparisons work lane by lane
-// g++ and clang turn these into SSE, AVX, AVX-512 or NEON at -O2, without a library; the square root
-// and incomplete vectors take intrinsics. Vectors never cross a function that is not inlined: how they are passed would
-// depend on the instruction set.
+// g++ and clang turn these into SSE, AVX, AVX-512 or NEON at -O2, without a library; the square root and incomplete
+// vectors take intrinsics. Vectors never cross a function that is not inlined: how they are passed would depend on the
+// instruction set.
 #pragma once
 
 #include <bit>
