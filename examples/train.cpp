@@ -15,7 +15,8 @@ namespace {
 struct Options {
     std::string data;
     std::string model = "resnet20";
-    std::string device = "cpu";
+    std::string device = "auto";
+    std::string precision = "fp32";
     std::string schedule = "cosine";
     std::string out = "run";
     Index epochs = 30;
@@ -26,6 +27,7 @@ struct Options {
     double lr = 0.1;
     double label_smoothing = 0.0;
     double weight_decay = 5e-4;
+    double loss_scale = LossScalerConfig{}.scale;
     bool resume = false;
 };
 
@@ -47,7 +49,9 @@ CommandLine command_line(Options& o) {
                           own.model, ", ", own.epochs, " epochs, batch ", own.batch, ", lr ", shortest(own.lr), "."));
     line.string("data", o.data, "DIR", "folder of CIFAR-10, CIFAR-100 (binary version), MNIST or Fashion-MNIST");
     line.choice("model", o.model, {"resnet8", "resnet20", "resnet32", "resnet44", "resnet56", "resnet110"}, "network");
-    line.choice("device", o.device, {"cpu", "reference"}, "fast kernels, or the specification");
+    line.choice("device", o.device, device_names(), "auto: a GPU where there is one; reference: the specification");
+    line.choice("precision", o.precision, {"fp32", "fp16", "bf16"}, "of activations; weights are float always");
+    line.real("loss-scale", o.loss_scale, {1, 1e30}, "of the first step in fp16");
     line.integer("epochs", o.epochs, {1, 100000}, "passes over the training set");
     line.integer("batch", o.batch, {2, 65536}, "images in a step");
     line.real("lr", o.lr, {0, 1000}, "learning rate after the warm-up");
@@ -66,6 +70,7 @@ Settings settings_of(const Options& o, const Dataset& data) {
     return {{"data", text(data.name, ", ", data.size(), " images")},
             {"model", o.model},
             {"device", o.device},
+            {"precision", o.precision == "fp16" ? text("fp16, loss scale ", shortest(o.loss_scale)) : o.precision},
             {"instruction set", instruction_set()},
             {"schedule", o.schedule},
             {"epochs", text(o.epochs)},
@@ -119,15 +124,29 @@ ReportData make_report(const Dataset& test, const Evaluation& evaluation, const 
 }
 
 // Everything that changes while it learns.
-template <class D>
+template <class T, class D>
 struct Training {
-    CifarResNet<float, D> model;
+    CifarResNet<T, D> model;
     Sgd<float, D> sgd;
+    LossScaler scaler;
     Index epoch = 0, step = 0;  // done
     std::vector<EpochMetrics> history;
 
-    Training(const CifarResNetConfig& config, double weight_decay)
-        : model(config), sgd(no_bias_decay(model.parameters(), weight_decay), {.momentum = 0.9, .nesterov = true}) {}
+    Training(const CifarResNetConfig& config, const Options& o)
+        : model(config),
+          sgd(no_bias_decay(model.parameters(), o.weight_decay), {.momentum = 0.9, .nesterov = true}),
+          scaler({.scale = std::same_as<T, Half> ? o.loss_scale : 1.0}) {}
+
+    // Backward and the update. In Half a step that overflows is left out.
+    void learn(const Variable<float, D>& loss, double lr) {
+        sgd.zero_grad();
+        if constexpr (std::same_as<T, Half>) {
+            scaled_step(loss, sgd, scaler, lr);
+        } else {
+            loss.backward();
+            sgd.step(lr);
+        }
+    }
 
     Status save(const std::string& path, const Settings& settings) {
         return write_checkpoint(path, Checkpoint<float>{state_dict(model),
@@ -136,7 +155,8 @@ struct Training {
                                                         epoch,
                                                         step,
                                                         history,
-                                                        settings});
+                                                        settings,
+                                                        scaler.state()});
     }
     Status restore(const std::string& path, const Settings& settings) {
         Result<Checkpoint<float>> read = read_checkpoint<float>(path);
@@ -149,24 +169,24 @@ struct Training {
         epoch = checkpoint.epoch;
         step = checkpoint.step;
         history = checkpoint.history;
+        scaler.restore(checkpoint.loss_scaler);
         return Done{};
     }
 };
 
 // One pass over the training set. Returns the epoch's training figures; the test figures are the caller's.
-template <class D>
-EpochMetrics train_epoch(Training<D>& training, const Loader<float, D>& loader, const Options& o, ProgressBar& bar) {
+template <class T, class D>
+EpochMetrics train_epoch(Training<T, D>& training, const Loader<T, D>& loader, const Options& o, ProgressBar& bar) {
     const Schedule schedule = make_schedule(o, loader.batches());
     RunningAverage loss, accuracy;
     EpochMetrics metrics{.epoch = training.epoch + 1};
-    for (const Batch<float, D>& batch : loader.epoch(training.epoch)) {
+    const Index skipped = training.scaler.skipped();
+    for (const Batch<T, D>& batch : loader.epoch(training.epoch)) {
         metrics.lr = schedule(training.step++);
-        training.sgd.zero_grad();
-        const Variable<float, D> logits = training.model(Variable<float, D>(batch.images));
+        const Variable<T, D> logits = training.model(Variable<T, D>(batch.images));
         const Variable<float, D> objective =
             cross_entropy(logits, batch.labels, {.label_smoothing = o.label_smoothing});
-        objective.backward();
-        training.sgd.step(metrics.lr);
+        training.learn(objective, metrics.lr);
 
         const double size = static_cast<double>(batch.size());
         loss.add(static_cast<double>(objective.item()), size);
@@ -182,6 +202,8 @@ EpochMetrics train_epoch(Training<D>& training, const Loader<float, D>& loader, 
     metrics.train_loss = loss.value();
     metrics.train_accuracy = accuracy.value();
     metrics.seconds = bar.seconds();
+    metrics.loss_scale = training.scaler.scale();
+    metrics.skipped_steps = training.scaler.skipped() - skipped;
     ++training.epoch;
     return metrics;
 }
@@ -191,16 +213,16 @@ int complain(const std::string& message) {
     return 1;
 }
 
-template <class D>
+template <class T, class D>
 int train(const Options& o, const DataPair& data) {
     const std::string checkpoint = o.out + "/checkpoint.safetensors";
     const Settings settings = settings_of(o, data.train);
     const Shape& images = data.train.images.shape();
     manual_seed(static_cast<std::uint64_t>(o.seed));
-    Training<D> training({.depth = std::stol(o.model.substr(6)),
-                          .classes = static_cast<Index>(data.train.classes.size()),
-                          .channels = images[3]},
-                         o.weight_decay);
+    Training<T, D> training({.depth = std::stol(o.model.substr(6)),
+                             .classes = static_cast<Index>(data.train.classes.size()),
+                             .channels = images[3]},
+                            o);
     if (o.resume)
         if (const Status restored = training.restore(checkpoint, settings); !restored.ok())
             return complain("cannot resume: " + restored.error());
@@ -211,18 +233,18 @@ int train(const Options& o, const DataPair& data) {
     const bool photographs = images[3] == 3;  // flipped, they are other photographs; digits stay as they are
     const Augmentation augmentation{.flip = photographs, .crop_padding = images[1] >= 28 ? 4 : 1};
     const ChannelStatistics normalisation = channel_statistics(data.train);
-    const Loader<float, D> train_loader(data.train, {.batch_size = o.batch,
-                                                     .shuffle = true,
-                                                     .drop_last = data.train.size() >= o.batch,
-                                                     .seed = static_cast<std::uint64_t>(o.seed),
-                                                     .augmentation = augmentation,
-                                                     .normalisation = normalisation});
-    const Loader<float, D> test_loader(data.test, {.batch_size = 256, .normalisation = normalisation});
+    const Loader<T, D> train_loader(data.train, {.batch_size = o.batch,
+                                                 .shuffle = true,
+                                                 .drop_last = data.train.size() >= o.batch,
+                                                 .seed = static_cast<std::uint64_t>(o.seed),
+                                                 .augmentation = augmentation,
+                                                 .normalisation = normalisation});
+    const Loader<T, D> test_loader(data.test, {.batch_size = 256, .normalisation = normalisation});
 
     std::printf("%s\n", summary_table(summary_rows(training.model, {1, images[1], images[2], images[3]})).c_str());
-    std::printf("%s: %s training and %s test images, %s on %s (%s, %s threads)\n", data.train.name.c_str(),
+    std::printf("%s: %s training and %s test images, %s in %s on %s (%s, %s threads)\n", data.train.name.c_str(),
                 with_separators(data.train.size()).c_str(), with_separators(data.test.size()).c_str(), o.model.c_str(),
-                o.device.c_str(), instruction_set().c_str(), text(thread_count()).c_str());
+                o.precision.c_str(), o.device.c_str(), instruction_set().c_str(), text(thread_count()).c_str());
 
     Evaluation evaluation;
     if (training.epoch == o.epochs) evaluation = evaluate(training.model, test_loader);  // resumed at the end
@@ -264,6 +286,13 @@ int train(const Options& o, const DataPair& data) {
     return 0;
 }
 
+template <class D>
+int train_in(const Options& o, const DataPair& data) {
+    if (o.precision == "fp16") return train<Half, D>(o, data);
+    if (o.precision == "bf16") return train<BFloat16, D>(o, data);
+    return train<float, D>(o, data);
+}
+
 bool wants_own_data(int argc, char** argv) {
     for (int i = 1; i < argc; ++i)
         if (std::string_view(argv[i]).starts_with("--data")) return true;
@@ -287,8 +316,9 @@ int main(int argc, char** argv) {
         return complain(text("needs 2 training images and a test image, ", options.data, " has ",
                              data.value().train.size(), " and ", data.value().test.size()));
     set_threads(static_cast<int>(options.threads));
+    options.device = resolve_device(options.device);
     try {
-        return with_device(options.device, [&](auto device) { return train<decltype(device)>(options, data.value()); });
+        return with_device(options.device, [&](auto device) { return train_in<decltype(device)>(options, data.value()); });
     } catch (const Error& error) {
         return complain(error.what());
     }

@@ -13,6 +13,7 @@
 #include "gradus/machine/cuda/grid_stride.hpp"
 
 // 2. Memory of the device: what Tensor<T, Cuda> is made of
+#include "gradus/machine/cuda/card.hpp"
 #include "gradus/machine/cuda/cuda_check.hpp"
 #include "gradus/machine/cuda/current_stream.hpp"
 #include "gradus/machine/cuda/cuda_allocator.hpp"

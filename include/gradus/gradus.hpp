@@ -71,7 +71,11 @@
 // 9. Learning-rate schedules
 #include "gradus/training/schedule.hpp"
 
-// 10. What a run leaves behind: checkpoints and the report
+// 10. Training in 16 bits
+#include "gradus/training/loss_scaler.hpp"
+#include "gradus/training/unscale.hpp"
+
+// 11. What a run leaves behind: checkpoints and the report
 #include "gradus/nn/state_dict.hpp"
 #include "gradus/training/checkpoint.hpp"
 #include "gradus/training/report.hpp"

@@ -64,8 +64,10 @@ TEST_CASE("operation scopes nest and call the profiler's hooks") {
 TEST_CASE("a program chooses its device by name") {
     CHECK(with_device("cpu", [](auto device) { return std::string(decltype(device)::name); }) == "cpu");
     CHECK(with_device("reference", [](auto device) { return std::string(decltype(device)::name); }) == "reference");
+    CHECK(with_device("auto", [](auto device) { return std::string(decltype(device)::name); }) == "cpu");
+    CHECK(device_names() == std::vector<std::string>{"auto", "cpu", "reference"});
     CHECK_THROWS_WITH_AS(with_device("gpu", [](auto) { return 0; }),
-                         "device: there is no 'gpu', choose cpu or reference", Error);
+                         "device: there is no 'gpu', choose auto, cpu or reference", Error);
     CHECK_THROWS_WITH_AS(with_device("cuda", [](auto) { return 0; }),
                          "device: 'cuda' is not in this build; compile with nvcc, or with -DGRADUS_EMULATE_CUDA for "
                          "the emulator",

@@ -35,7 +35,8 @@ Checkpoint<float> sample(Index step) {
     checkpoint.generators = {{"dropout", generator}, {"loader", {~std::uint64_t{0}, 2, 3}}};
     checkpoint.epoch = 2;
     checkpoint.step = step;
-    checkpoint.history = {{1, 0.1, 2.0 / 3, 0.5, 0.25, 0.75, 12.5}, {2, 0.05, 0.5, 0.6, 0.2, 0.8, 13}};
+    checkpoint.history = {{1, 0.1, 2.0 / 3, 0.5, 0.25, 0.75, 12.5}, {2, 0.05, 0.5, 0.6, 0.2, 0.8, 13, 4096, 3}};
+    checkpoint.loss_scaler = {4096, 17, step};
     checkpoint.settings = {{"model", "resnet20"}, {"seed", "1"}};
     return checkpoint;
 }
@@ -54,6 +55,9 @@ void check_equal(const Checkpoint<float>& a, const Checkpoint<float>& b) {
     CHECK(a.step == b.step);
     CHECK(history_tensor(a.history).to_vector() == history_tensor(b.history).to_vector());
     CHECK(a.settings == b.settings);
+    CHECK(a.loss_scaler.scale == b.loss_scaler.scale);
+    CHECK(a.loss_scaler.good_steps == b.loss_scaler.good_steps);
+    CHECK(a.loss_scaler.skipped == b.loss_scaler.skipped);
 }
 
 }  // namespace
@@ -81,9 +85,9 @@ TEST_CASE("what is no checkpoint is refused") {
     const Tensor<float> a = Tensor<float>::ones({2});
     REQUIRE(write_safetensors(file.path, {file_tensor("a", a)}).ok());
     CHECK(read_checkpoint<float>(file.path).error() == file.path + ": this is not a checkpoint of Gradus");
-    REQUIRE(write_safetensors(file.path, {file_tensor("a", a)}, {{"gradus_checkpoint", "2"}}).ok());
-    CHECK(read_checkpoint<float>(file.path).error() == file.path + ": a checkpoint of an unknown version, 2");
     REQUIRE(write_safetensors(file.path, {file_tensor("a", a)}, {{"gradus_checkpoint", "1"}}).ok());
+    CHECK(read_checkpoint<float>(file.path).error() == file.path + ": a checkpoint of an unknown version, 1");
+    REQUIRE(write_safetensors(file.path, {file_tensor("a", a)}, {{"gradus_checkpoint", "2"}}).ok());
     CHECK(read_checkpoint<float>(file.path).error() == file.path + ": it has no checksums");
     REQUIRE(write_checkpoint(file.path, sample(1)).ok());
     const std::string error = read_checkpoint<double>(file.path).error();

@@ -64,12 +64,12 @@ TEST_CASE("confusion matrix") {
 
 TEST_CASE("metrics.csv keeps every bit and no time") {
     const double loss = 2.0 / 3, tiny = 5e-324;
-    const std::vector<EpochMetrics> history = {{1, 0.1, loss, 0.5, 1.25, 0.75, 12.3}, {2, tiny, 1, 1, 0, 1, 4.5}};
+    const std::vector<EpochMetrics> history = {{1, 0.1, loss, 0.5, 1.25, 0.75, 12.3}, {2, tiny, 1, 1, 0, 1, 4.5, 32768, 2}};
     const std::string csv = metrics_csv(history);
     CHECK(csv ==
-          "epoch,lr,train_loss,train_accuracy,test_loss,test_accuracy\n"
-          "1,0.1,0.6666666666666666,0.5,1.25,0.75\n"
-          "2,5e-324,1,1,0,1\n");
+          "epoch,lr,train_loss,train_accuracy,test_loss,test_accuracy,loss_scale,skipped_steps\n"
+          "1,0.1,0.6666666666666666,0.5,1.25,0.75,1,0\n"
+          "2,5e-324,1,1,0,1,32768,2\n");
     for (const double value : {loss, tiny, 0.1, 1e300, 123456789.123456789, -0.0})
         CHECK(std::strtod(shortest(value).c_str(), nullptr) == value);
 }

@@ -222,6 +222,19 @@ TEST_CASE("a run of one epoch, and one whose loss is not a number") {
     CHECK(!has(page, "nan"));
 }
 
+TEST_CASE("the loss scale is drawn where there was one") {
+    ReportData data = small_report();
+    CHECK(!has(report_html(data), "Loss scale"));
+    data.history[0].loss_scale = 32768;
+    data.history[0].skipped_steps = 1;
+    data.history[1].loss_scale = data.history[2].loss_scale = 65536;
+    const std::string page = report_html(data);
+    CHECK(has(page, "Loss scale"));
+    CHECK(has(page, ">scale 2^16</text>"));
+    CHECK(has(page, ">1 skipped</text>"));
+    CHECK(has(page, "epoch 1: scale 32768, 1 skipped"));
+}
+
 TEST_CASE("many steps of the learning rate are thinned out") {
     ReportData data;
     data.history = small_report().history;

@@ -8,7 +8,9 @@
 #pragma once
 
 #include <concepts>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "gradus/core/check.hpp"
 
@@ -35,19 +37,49 @@ concept Device = requires {
 template <class D>
 concept HostDevice = std::same_as<D, Reference> || std::same_as<D, Cpu>;
 
+#if defined(__CUDACC__) || defined(GRADUS_EMULATE_CUDA)
+inline constexpr bool has_cuda = true;
+// Defined in machine/cuda/card.hpp: what is wrong with the card, "" if it can be used; and whether it is a real one.
+std::string card_problem(Cuda);
+bool is_emulated(Cuda);
+#else
+inline constexpr bool has_cuda = false;
+#endif
+
+// What with_device() understands in this build.
+inline std::vector<std::string> device_names() {
+    if (has_cuda) return {"auto", Cpu::name, Reference::name, "cuda"};
+    return {"auto", Cpu::name, Reference::name};
+}
+
+// "auto" as the name of a device: a GPU if the program was compiled for one and there is one, else the CPU.
+inline std::string resolve_device(const std::string& name) {
+    if (name != "auto") return name;
+#if defined(__CUDACC__) || defined(GRADUS_EMULATE_CUDA)
+    if (!is_emulated(Cuda{}) && card_problem(Cuda{}).empty()) return Cuda::name;
+#endif
+    return Cpu::name;
+}
+
 // Chooses the device once, at the top of a program:
 //     with_device("cpu", [](auto device) { train<decltype(device)>(); });
+// Errors: a name that is none of device_names(); "cuda" where there is no GPU. Only "auto" falls back to another device.
 template <class Run>
-auto with_device(std::string_view name, Run&& run) {
+auto with_device(const std::string& wanted, Run&& run) {
+    const std::string name = resolve_device(wanted);
     if (name == Cpu::name) return run(Cpu{});
     if (name == Reference::name) return run(Reference{});
 #if defined(__CUDACC__) || defined(GRADUS_EMULATE_CUDA)
-    if (name == Cuda::name) return run(Cuda{});
-    fail(text("device: there is no '", name, "', choose cuda, cpu or reference"));
+    if (name == Cuda::name) {
+        const std::string problem = card_problem(Cuda{});
+        GRADUS_CHECK(problem.empty(), "device: 'cuda' cannot be used: ", problem, "; choose cpu, or auto");
+        return run(Cuda{});
+    }
+    fail(text("device: there is no '", name, "', choose auto, cuda, cpu or reference"));
 #else
     if (name == "cuda")
         fail("device: 'cuda' is not in this build; compile with nvcc, or with -DGRADUS_EMULATE_CUDA for the emulator");
-    fail(text("device: there is no '", name, "', choose cpu or reference"));
+    fail(text("device: there is no '", name, "', choose auto, cpu or reference"));
 #endif
 }
 

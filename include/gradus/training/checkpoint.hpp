@@ -19,6 +19,7 @@
 #include "gradus/core/random.hpp"
 #include "gradus/nn/state_dict.hpp"
 #include "gradus/training/checksums.hpp"
+#include "gradus/training/loss_scaler.hpp"
 #include "gradus/training/metrics.hpp"
 #include "gradus/training/sgd.hpp"
 
@@ -35,6 +36,7 @@ struct Checkpoint {
     Index epoch = 0, step = 0;                    // completed
     std::vector<EpochMetrics> history;
     Settings settings;
+    LossScalerState loss_scaler = {};  // of a run in Half
 };
 
 template <FloatingElement P, Device D>
@@ -81,20 +83,21 @@ Result<std::vector<NamedTensor<P>>> model_tensors(const SafetensorsFile& file) {
 }
 
 // EpochMetrics as a row of doubles; an epoch number is exact in a double.
-inline constexpr Index history_columns = 7;
+inline constexpr Index history_columns = 9;
 inline Tensor<double> history_tensor(const std::vector<EpochMetrics>& history) {
     std::vector<double> values;
     for (const EpochMetrics& m : history)
         values.insert(values.end(), {static_cast<double>(m.epoch), m.lr, m.train_loss, m.train_accuracy, m.test_loss,
-                                     m.test_accuracy, m.seconds});
+                                     m.test_accuracy, m.seconds, m.loss_scale,
+                                     static_cast<double>(m.skipped_steps)});
     return Tensor<double>::from({static_cast<Index>(history.size()), history_columns}, values);
 }
 inline std::vector<EpochMetrics> history_from(const Tensor<double>& tensor) {
     std::vector<EpochMetrics> history;
     const View<const double, 2> rows = tensor.read<2>();
     for (Index i = 0; i < rows.shape()[0]; ++i)
-        history.push_back(
-            {static_cast<Index>(rows(i, 0)), rows(i, 1), rows(i, 2), rows(i, 3), rows(i, 4), rows(i, 5), rows(i, 6)});
+        history.push_back({static_cast<Index>(rows(i, 0)), rows(i, 1), rows(i, 2), rows(i, 3), rows(i, 4), rows(i, 5),
+                           rows(i, 6), rows(i, 7), static_cast<Index>(rows(i, 8))});
     return history;
 }
 
@@ -119,10 +122,14 @@ Status write_checkpoint(const std::string& path, const Checkpoint<P>& checkpoint
     const Tensor<std::int64_t> position = Tensor<std::int64_t>::from(
         {3}, {checkpoint.epoch, checkpoint.step, static_cast<Index>(checkpoint.velocities.size())});
     const Tensor<double> history = history_tensor(checkpoint.history);
+    const Tensor<double> scaler = Tensor<double>::from(
+        {3}, {checkpoint.loss_scaler.scale, static_cast<double>(checkpoint.loss_scaler.good_steps),
+              static_cast<double>(checkpoint.loss_scaler.skipped)});
     tensors.push_back(file_tensor("training.position", position));
+    tensors.push_back(file_tensor("training.loss_scaler", scaler));
     tensors.push_back(file_tensor("training.history", history));
 
-    std::map<std::string, std::string> metadata = {{"gradus_checkpoint", "1"}};
+    std::map<std::string, std::string> metadata = {{"gradus_checkpoint", "2"}};
     for (const auto& [name, value] : checkpoint.settings) metadata["setting." + name] = value;
     return write_file_atomically(path, encode_with_checksums(std::move(tensors), std::move(metadata)));
 }
@@ -136,25 +143,29 @@ Result<Checkpoint<P>> read_checkpoint(const std::string& path) {
     const SafetensorsFile& file = read.value();
     const auto version = file.metadata.find("gradus_checkpoint");
     if (version == file.metadata.end()) return Failure{path + ": this is not a checkpoint of Gradus"};
-    if (version->second != "1") return Failure{path + ": a checkpoint of an unknown version, " + version->second};
+    if (version->second != "2") return Failure{path + ": a checkpoint of an unknown version, " + version->second};
     if (const Status intact = verify_checksums(file); !intact.ok()) return Failure{intact.error()};
 
     Checkpoint<P> checkpoint;
     const Result<Tensor<std::int64_t>> position = file.tensor<std::int64_t>("training.position");
     const Result<Tensor<double>> history = file.tensor<double>("training.history");
+    const Result<Tensor<double>> scaler = file.tensor<double>("training.loss_scaler");
     Result<std::vector<NamedTensor<P>>> model = model_tensors<P>(file);
+    if (!scaler.ok()) return Failure{scaler.error()};
     if (!position.ok()) return Failure{position.error()};
     if (!history.ok()) return Failure{history.error()};
     if (!model.ok()) return Failure{model.error()};
     if (position.value().shape() != Shape{3} || history.value().rank() != 2 ||
-        history.value().shape()[1] != history_columns)
-        return Failure{path + ": training.position or training.history has another shape than Gradus writes"};
+        history.value().shape()[1] != history_columns || scaler.value().shape() != Shape{3})
+        return Failure{path + ": training.position, history or loss_scaler has another shape than Gradus writes"};
     const Index velocities = position.value().data()[2];
     if (velocities < 0 || velocities > 1'000'000) return Failure{text(path, ": ", velocities, " velocities")};
     checkpoint.epoch = position.value().data()[0];
     checkpoint.step = position.value().data()[1];
     checkpoint.velocities.resize(static_cast<std::size_t>(velocities));
     checkpoint.history = history_from(history.value());
+    const double* scale = scaler.value().data();
+    checkpoint.loss_scaler = {scale[0], static_cast<Index>(scale[1]), static_cast<Index>(scale[2])};
     checkpoint.model = std::move(model).value();
 
     for (std::size_t i = 0; i < checkpoint.velocities.size(); ++i) {

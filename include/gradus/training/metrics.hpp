@@ -108,6 +108,8 @@ struct EpochMetrics {
     double train_loss = 0, train_accuracy = 0;
     double test_loss = 0, test_accuracy = 0;
     double seconds = 0;
+    double loss_scale = 1;    // after the epoch (training/loss_scaler.hpp)
+    Index skipped_steps = 0;  // in the epoch
 };
 
 // The shortest decimal that reads back as the same double: 0.1, not 0.10000000000000001.
@@ -119,12 +121,12 @@ inline std::string shortest(double value) {
 
 // The run as comma-separated values, one line an epoch. The time is left out: what a resumed run writes is identical.
 inline std::string metrics_csv(const std::vector<EpochMetrics>& history) {
-    std::string csv = "epoch,lr,train_loss,train_accuracy,test_loss,test_accuracy\n";
+    std::string csv = "epoch,lr,train_loss,train_accuracy,test_loss,test_accuracy,loss_scale,skipped_steps\n";
     for (const EpochMetrics& m : history) {
         csv += std::to_string(m.epoch);
-        for (const double value : {m.lr, m.train_loss, m.train_accuracy, m.test_loss, m.test_accuracy})
+        for (const double value : {m.lr, m.train_loss, m.train_accuracy, m.test_loss, m.test_accuracy, m.loss_scale})
             csv += "," + shortest(value);
-        csv += "\n";
+        csv += text(",", m.skipped_steps, "\n");
     }
     return csv;
 }

@@ -120,6 +120,31 @@ inline std::string report_rate(const ReportData& data) {
     return "<section><h2>Learning rate</h2>\n" + draw_chart(chart) + "</section>\n";
 }
 
+// How the loss scale moved, of a run that had one.
+inline std::string report_loss_scale(const std::vector<EpochMetrics>& history) {
+    Chart chart;
+    chart.title = "log2 of the loss scale, and skipped steps, by epoch";
+    chart.from_zero = true;
+    ChartLine scale = history_line(history, "rate", &EpochMetrics::loss_scale, 1);
+    ChartLine skipped{"test", "", scale.x, {}};
+    Index total = 0;
+    for (std::size_t i = 0; i < history.size(); ++i) {
+        scale.y[i] = std::log2(history[i].loss_scale);
+        skipped.y.push_back(static_cast<double>(history[i].skipped_steps));
+        total += history[i].skipped_steps;
+        chart.notes.push_back(text("epoch ", history[i].epoch, ": scale ", readable(history[i].loss_scale), ", ",
+                                   history[i].skipped_steps, " skipped"));
+    }
+    if (total == 0 && history.back().loss_scale == 1) return "";
+    scale.label = "scale 2^" + readable(scale.y.back());
+    skipped.label = text(total, " skipped");
+    chart.lines = {scale, skipped};
+    set_epochs(chart, history);
+    return "<section><h2>Loss scale</h2>\n<p>Powers of two by which the loss was scaled, and the steps of each epoch "
+           "that were left out because a gradient was not finite.</p>\n" +
+           draw_chart(chart) + "</section>\n";
+}
+
 inline std::string report_pairs(const ConfusionView& matrix) {
     const std::vector<ConfusedPair> pairs = most_confused(matrix, 7);
     if (pairs.empty()) return "";
@@ -231,7 +256,7 @@ inline std::string report_html(const ReportData& data) {
         title, "</title>\n<style>", report_style(), "</style>\n</head>\n<body>\n<h1>", title, "</h1>\n");
     if (!data.history.empty()) page += report_figures(data.history);
     page += "<div class=\"columns\">\n";
-    if (!data.history.empty()) page += report_curves(data.history) + report_rate(data);
+    if (!data.history.empty()) page += report_curves(data.history) + report_rate(data) + report_loss_scale(data.history);
     if (!data.confusion.empty()) page += report_pairs(matrix);
     page += "</div>\n";
     if (!data.confusion.empty()) page += report_confusion(matrix);

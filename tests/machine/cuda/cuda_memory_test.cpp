@@ -94,5 +94,5 @@ TEST_CASE("a failed call is an Error that names it, and is not reported twice") 
 TEST_CASE("with_device knows cuda in this build") {
     CHECK(with_device("cuda", [](auto device) { return std::string(decltype(device)::name); }) == "cuda");
     CHECK_THROWS_WITH_AS(with_device("gpu", [](auto) { return 0; }),
-                         "device: there is no 'gpu', choose cuda, cpu or reference", Error);
+                         "device: there is no 'gpu', choose auto, cuda, cpu or reference", Error);
 }

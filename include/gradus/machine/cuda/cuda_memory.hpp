@@ -5,6 +5,7 @@
 #pragma once
 
 #include "gradus/core/storage.hpp"
+#include "gradus/machine/cuda/card.hpp"
 #include "gradus/machine/cuda/cuda_allocator.hpp"
 
 namespace gradus::inline GRADUS_ABI {
