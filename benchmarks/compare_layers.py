@@ -6,9 +6,10 @@
     python3 benchmarks/compare_layers.py ./layers --only dw --threads 2
 
 For each layer of layers.txt three programs answer in turn, for some rounds: Gradus and PyTorch in both of its memory
-layouts. A time is the median over the rounds of the median of some calls; PyTorch's is that of its faster layout. Few
+layouts. A time is the least over the rounds of the median of some calls; PyTorch's is that of its faster layout. Few
 calls would not do: on several threads the first milliseconds after a pause are slow, until the system has spread the
-threads over the cores. The ratio is torch / gradus, so above 1 Gradus is faster. The rate is Gradus' GFLOP/s, two for
+threads over the cores. And not the median of the rounds: on a virtual machine whose cores are at times two halves of
+one, a whole round of either program takes twice as long, and that says nothing about it. The ratio is torch / gradus, so above 1 Gradus is faster. The rate is Gradus' GFLOP/s, two for
 each multiply-add of the definition; of a depthwise layer GB/s, each tensor counted once.
 
 Prints the least ratio at the end, and fails if it is under the gate.
@@ -32,12 +33,14 @@ def rate(layer, ms):
     return 2e-6 * n * o * p * q * i * kh * kw / ms
 
 
-def compare(peers, number, name, arguments):
-    """Medians in milliseconds: of Gradus, of PyTorch's faster layout."""
-    rounds = [[statistics.median(peer.ask(f"{name} {number} {arguments.calls}")) for peer in peers]
-              for _ in range(arguments.rounds)]
-    gradus, *torch = [statistics.median(times) for times in zip(*rounds)]
-    return gradus, min(torch)
+def compare(peers, number, arguments):
+    """For each pass the least times in milliseconds: of Gradus, of PyTorch's faster layout."""
+    medians = {name: [] for name in PASSES}
+    for _ in range(arguments.rounds):
+        for name in PASSES:
+            medians[name].append([statistics.median(peer.ask(f"{name} {number} {arguments.calls}")) for peer in peers])
+    least = {name: [min(times) for times in zip(*rounds)] for name, rounds in medians.items()}
+    return {name: (gradus, min(torch)) for name, (gradus, *torch) in least.items()}
 
 
 def table(arguments, threads):
@@ -54,9 +57,8 @@ def table(arguments, threads):
         if not re.search(arguments.only, layer.name):
             continue
         line = f"{layer.name:<19}"
-        for name, title in PASSES.items():
-            gradus, torch = compare(peers, number, name, arguments)
-            ratios.append((torch / gradus, f"{layer.name}, {title}, {threads} threads"))
+        for name, (gradus, torch) in compare(peers, number, arguments).items():
+            ratios.append((torch / gradus, f"{layer.name}, {PASSES[name]}, {threads} thread{'s' if threads > 1 else ''}"))
             line += f" {gradus:>8.2f} {torch:>7.2f} {torch / gradus:>5.2f} {rate(layer, gradus):>5.0f}"
         print(line, flush=True)
     for peer in peers:

@@ -124,34 +124,39 @@ constexpr double float_eps = std::numeric_limits<float>::epsilon();
 
 const std::vector<Case>& odd_cases() {
     static const std::vector<Case> cases = {
-        {3, 7, 5, 3, 5, 3, 3, {1, 1}},            // nothing divides anything
-        {2, 9, 7, 24, 40, 3, 3, {2, 1}},          // one and a half vectors
-        {1, 6, 10, 5, 33, 1, 1, {1, 0}},          // 1x1
-        {2, 9, 8, 7, 18, 1, 1, {2, 0}},           // 1x1 of stride 2: three of four phases of dx are 0
-        {2, 8, 9, 6, 17, 1, 1, {1, 2}},           // 1x1 with a border
-        {2, 11, 9, 4, 12, 3, 3, {2, 1}},          // stride 2
-        {2, 15, 14, 3, 64, 7, 7, {2, 3}},         // the stem of a ResNet
-        {1, 13, 12, 3, 4, 5, 4, {3, 2}},          // even kernel, stride 3
-        {2, 12, 11, 5, 6, 3, 3, {1, 2, 2}},       // dilation
-        {1, 14, 17, 4, 8, 3, 2, {2, 2, 3}},       // dilation and stride
-        {2, 9, 9, 12, 18, 3, 3, {1, 1, 1, 3}},    // groups
-        {2, 10, 9, 8, 12, 3, 3, {2, 1, 2, 4}},    // groups, stride, dilation
-        {2, 6, 6, 6, 12, 1, 1, {1, 0, 1, 2}},     // grouped 1x1
-        {2, 9, 9, 24, 48, 3, 3, {1, 1, 1, 12}},   // groups of 2 to 4 channels, four in a vector
-        {2, 8, 9, 40, 40, 3, 3, {1, 1, 1, 20}},   // groups of 2 and 2, neighbouring lanes
-        {1, 9, 9, 12, 12, 5, 3, {2, 2, 1, 3}},    // of 4 and 4, stride 2
-        {2, 6, 17, 24, 24, 3, 3, {1, 2, 2, 3}},   // of 8 and 8, dilation
-        {2, 7, 19, 40, 40, 3, 3, {1, 1, 1, 40}},  // depthwise, pixels of 40 channels two at a time
-        {2, 7, 7, 24, 24, 3, 3, {1, 1, 1, 24}},   // depthwise
-        {2, 9, 11, 19, 19, 3, 3, {2, 1, 1, 19}},  // depthwise, stride 2
-        {1, 9, 9, 5, 5, 5, 5, {1, 2, 1, 5}},      // depthwise 5x5
-        {1, 9, 8, 5, 10, 3, 3, {1, 2, 2, 5}},     // depthwise with a multiplier, dilation
-        {1, 1, 1, 1, 1, 1, 1, {1, 0}},            // ones
-        {1, 1, 1, 3, 2, 3, 3, {1, 1}},            // an image smaller than the kernel
-        {2, 2, 3, 3, 4, 3, 3, {1, 3}},            // a border wider than the kernel: rows of y that see no pixel
-        {1, 3, 3, 2, 3, 1, 1, {5, 0}},            // a stride larger than the image
-        {0, 5, 5, 3, 4, 3, 3, {1, 1}},            // an empty batch
-        {2, 40, 37, 20, 9, 3, 3, {1, 1}},         // several bands of rows
+        {3, 7, 5, 3, 5, 3, 3, {1, 1}},             // nothing divides anything
+        {2, 9, 7, 24, 40, 3, 3, {2, 1}},           // one and a half vectors
+        {1, 6, 10, 5, 33, 1, 1, {1, 0}},           // 1x1
+        {2, 9, 8, 7, 18, 1, 1, {2, 0}},            // 1x1 of stride 2: three of four phases of dx are 0
+        {2, 8, 9, 6, 17, 1, 1, {1, 2}},            // 1x1 with a border
+        {2, 11, 9, 4, 12, 3, 3, {2, 1}},           // stride 2
+        {2, 15, 14, 3, 64, 7, 7, {2, 3}},          // the stem of a ResNet
+        {1, 13, 12, 3, 4, 5, 4, {3, 2}},           // even kernel, stride 3
+        {2, 12, 11, 5, 6, 3, 3, {1, 2, 2}},        // dilation
+        {1, 14, 17, 4, 8, 3, 2, {2, 2, 3}},        // dilation and stride
+        {2, 9, 9, 12, 18, 3, 3, {1, 1, 1, 3}},     // groups
+        {2, 10, 9, 8, 12, 3, 3, {2, 1, 2, 4}},     // groups, stride, dilation
+        {2, 6, 6, 6, 12, 1, 1, {1, 0, 1, 2}},      // grouped 1x1
+        {2, 9, 9, 24, 48, 3, 3, {1, 1, 1, 12}},    // groups of 2 to 4 channels, four in a vector
+        {2, 8, 9, 40, 40, 3, 3, {1, 1, 1, 20}},    // groups of 2 and 2, neighbouring lanes
+        {1, 9, 9, 12, 12, 5, 3, {2, 2, 1, 3}},     // of 4 and 4, stride 2
+        {2, 6, 17, 24, 24, 3, 3, {1, 2, 2, 3}},    // of 8 and 8, dilation
+        {2, 7, 19, 40, 40, 3, 3, {1, 1, 1, 40}},   // depthwise, pixels of 40 channels two at a time
+        {2, 7, 7, 24, 24, 3, 3, {1, 1, 1, 24}},    // depthwise
+        {2, 9, 11, 19, 19, 3, 3, {2, 1, 1, 19}},   // depthwise, stride 2
+        {2, 9, 7, 19, 19, 3, 3, {2, 1, 1, 19}},    // depthwise, stride 2, rows of 7: taps 0 and 4 lie 8 pixels apart
+        {1, 9, 9, 5, 5, 5, 5, {1, 2, 1, 5}},       // depthwise 5x5
+        {2, 17, 19, 21, 21, 5, 5, {1, 2, 1, 21}},  // depthwise 5x5, rows of more than one block
+        {1, 11, 9, 5, 5, 7, 7, {1, 3, 1, 5}},      // depthwise 7x7: five taps of a row side by side, and two
+        {1, 9, 12, 5, 5, 5, 5, {2, 2, 1, 5}},      // depthwise 5x5, stride 2
+        {1, 14, 13, 5, 5, 5, 5, {1, 4, 2, 5}},     // depthwise 5x5, dilation
+        {1, 9, 8, 5, 10, 3, 3, {1, 2, 2, 5}},      // depthwise with a multiplier, dilation
+        {1, 1, 1, 1, 1, 1, 1, {1, 0}},             // ones
+        {1, 1, 1, 3, 2, 3, 3, {1, 1}},             // an image smaller than the kernel
+        {2, 2, 3, 3, 4, 3, 3, {1, 3}},             // a border wider than the kernel: rows of y that see no pixel
+        {1, 3, 3, 2, 3, 1, 1, {5, 0}},             // a stride larger than the image
+        {0, 5, 5, 3, 4, 3, 3, {1, 1}},             // an empty batch
+        {2, 40, 37, 20, 9, 3, 3, {1, 1}},          // several bands of rows
     };
     return cases;
 }

@@ -30,9 +30,11 @@ struct DepthwiseLine {
     float* y;
     Index y_step;
     // What is needed after a while, in the order in which it lies in memory. A block reads and writes memory in too
-    // many places for the processor to see what comes next, so it asks for as many lines of these as it computes.
+    // many places for the processor to see what comes next, so it asks for as many lines of these as it computes, and
+    // of x for x_share times as many: with stride 2 an output stands for four pixels.
     const float* next_x;
     const float* next_y;
+    Index x_share;
 };
 
 // The weights of one correlation: for each tap and each distance a number for every channel.
@@ -56,22 +58,49 @@ GRADUS_INLINE void add_products(Vec (&sum)[Pixels], const Vec (&x)[Pixels], cons
         w * exchanged<Distance>(x[i], std::make_integer_sequence<int, vec_floats>{});
 }
 
+// Five taps side by side, the row of a 5x5 kernel, of outputs side by side: what an output sees through one tap, its
+// neighbour sees through the tap before. So an x is loaded once for all outputs that see it, not five times.
+inline bool are_side_by_side(const DepthwiseTap* five_taps, Index x_step) {
+    for (int k = 1; k < 5; ++k)
+        if (five_taps[k].x != five_taps[0].x + k * x_step) return false;
+    return true;
+}
+template <int Pixels>
+GRADUS_INLINE void add_five_taps(Vec (&sum)[Pixels], const float* x, Index step, const Vec (&w)[5]) {
+    GRADUS_UNROLL for (int p = 0; p < Pixels + 4; ++p) {
+        const Vec v = load(x + p * step);
+        GRADUS_UNROLL for (int k = 0; k < 5; ++k) {
+            const int i = p - k;
+            if (0 <= i && i < Pixels) sum[i] += w[k] * v;
+        }
+    }
+}
+
 // One vector of channels, from channel c on, of outputs [j, j + Pixels); groups of `Width` channels.
 template <int Width, int Pixels>
 GRADUS_NOT_INLINE void depthwise_block(const DepthwiseLine& line, Index j, Index c, const DepthwiseWeights& weights,
                                        const std::vector<DepthwiseTap>& taps, bool add) {
     const Index ahead = j * line.channels + c / vec_floats * Pixels * line_floats;
-    GRADUS_UNROLL for (int i = 0; i < Pixels; ++i) {
-        __builtin_prefetch(line.next_x + ahead + i * line_floats, 0, 2);
-        __builtin_prefetch(line.next_y + ahead + i * line_floats, 1, 2);
+    GRADUS_UNROLL for (int i = 0; i < Pixels; ++i) __builtin_prefetch(line.next_y + ahead + i * line_floats, 1, 2);
+    for (Index k = 0; k < line.x_share; ++k) {
+        const float* next = line.next_x + line.x_share * ahead + k * Pixels * line_floats;
+        GRADUS_UNROLL for (int i = 0; i < Pixels; ++i) __builtin_prefetch(next + i * line_floats, 0, 2);
     }
     Vec sum[Pixels];
     const Vec start = weights.bias ? load(weights.bias + c) : Vec{};
     GRADUS_UNROLL for (int i = 0; i < Pixels; ++i) sum[i] = start;
-    for (const DepthwiseTap& tap : taps) {
-        const float* from = line.x + j * line.x_step + c + tap.x;
-        const float* weight = weights.data + tap.weight + c;
+    const DepthwiseTap* const end = taps.data() + taps.size();
+    for (const DepthwiseTap* tap = taps.data(); tap != end; ++tap) {
+        const float* from = line.x + j * line.x_step + c + tap->x;
+        const float* weight = weights.data + tap->weight + c;
         if constexpr (Width == 1) {
+            if (end - tap > 4 && are_side_by_side(tap, line.x_step)) {
+                Vec w[5];
+                GRADUS_UNROLL for (int k = 0; k < 5; ++k) w[k] = load(weights.data + tap[k].weight + c);
+                add_five_taps(sum, from, line.x_step, w);
+                tap += 4;
+                continue;
+            }
             const Vec w = load(weight);
             GRADUS_UNROLL for (int i = 0; i < Pixels; ++i) sum[i] += w * load(from + i * line.x_step);
         } else {
@@ -142,17 +171,18 @@ inline void depthwise_cell(const DepthwiseCell& cell, const Correlation& correla
     y += (correlation.first_row * y_columns + correlation.first_column) * C + cell.row * y_row + cell.column * y_column;
     if (cell.columns < 4 && cell.columns < cell.rows) {  // an edge: blocks of outputs below each other
         for (Index j = 0; j < cell.columns; ++j, x += x_column, y += y_column)
-            depthwise_line({cell.rows, C, x, x_row, y, y_row, x, y}, weights, cell.taps, add);
+            depthwise_line({cell.rows, C, x, x_row, y, y_row, x, y, 1}, weights, cell.taps, add);
         return;
     }
     const Index groups = cell.columns / together, done = groups * together;
+    const Index x_share = correlation.step * correlation.step;
     for (Index i = 0; i < cell.rows; ++i, x += x_row, y += y_row) {
         const float* next_x = x + 2 * x_row;
         const float* next_y = y + 2 * y_row;
-        depthwise_line({groups, together * C, x, together * x_column, y, together * y_column, next_x, next_y}, weights,
-                       cell.taps, add);
+        depthwise_line({groups, together * C, x, together * x_column, y, together * y_column, next_x, next_y, x_share},
+                       weights, cell.taps, add);
         depthwise_line({cell.columns - done, C, x + done * x_column, x_column, y + done * y_column, y_column,
-                        next_x + done * x_column, next_y + done * y_column},
+                        next_x + done * x_column, next_y + done * y_column, x_share},
                        weights, cell.taps, add);
     }
 }

@@ -61,6 +61,9 @@
 #endif
 #endif
 
+// What runs a few times in a program, files and reports: compiled for size, which takes half as long as for speed.
+#define GRADUS_COLD __attribute__((cold))
+
 // Small functions that CUDA kernels call too.
 #if defined(__CUDACC__)
 #define GRADUS_HOST_DEVICE __host__ __device__

@@ -58,8 +58,9 @@ inline Result<std::vector<std::string>> read_cifar_names(const CifarFormat& form
 }
 
 // One image: checks the labels at the front of `record`, and turns the planes that follow into pixels.
-inline Status decode_cifar_record(const CifarFormat& format, const FileReader& file, const std::uint8_t* record,
-                                  Index offset, std::uint8_t* image, std::int64_t& label) {
+GRADUS_COLD inline Status decode_cifar_record(const CifarFormat& format, const FileReader& file,
+                                              const std::uint8_t* record, Index offset, std::uint8_t* image,
+                                              std::int64_t& label) {
     for (Index i = 0; i < format.label_bytes(); ++i) {
         label = record[i];
         const Index count = format.label_counts[static_cast<std::size_t>(i)];
@@ -73,8 +74,8 @@ inline Status decode_cifar_record(const CifarFormat& format, const FileReader& f
     return Done{};
 }
 
-inline Result<Dataset> read_cifar_files(const CifarFormat& format, const std::string& directory,
-                                        const std::vector<std::string>& names) {
+GRADUS_COLD inline Result<Dataset> read_cifar_files(const CifarFormat& format, const std::string& directory,
+                                                    const std::vector<std::string>& names) {
     const Index record_bytes = format.record_bytes();
     std::vector<FileReader> files;
     Index records = 0;

@@ -21,7 +21,7 @@ inline int five_bits(const std::uint8_t* packed, Index i) {
     return value;
 }
 
-inline Result<DataPair> read_digits(const std::string& directory) {
+GRADUS_COLD inline Result<DataPair> read_digits(const std::string& directory) {
     constexpr Index side = 8, pixels = side * side, record_bytes = 1 + pixels * 5 / 8;
     Result<FileReader> opened = FileReader::open(join_path(directory, "digits.bin"));
     if (!opened.ok()) return Failure{opened.error()};

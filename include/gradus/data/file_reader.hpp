@@ -72,7 +72,7 @@ private:
 };
 
 // The lines of a text file, without empty ones and without line ends.
-inline Result<std::vector<std::string>> read_lines(const std::string& path) {
+GRADUS_COLD inline Result<std::vector<std::string>> read_lines(const std::string& path) {
     Result<FileReader> file = FileReader::open(path);
     if (!file.ok()) return Failure{file.error()};
     std::vector<std::uint8_t> bytes(static_cast<std::size_t>(file.value().size()));

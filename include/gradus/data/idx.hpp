@@ -41,7 +41,7 @@ inline Result<FileReader> open_idx(const std::string& directory, const std::stri
 }
 
 // The header: the magic number, then one extent for each dimension.
-inline Result<std::vector<Index>> read_idx_header(FileReader& file, int dimensions) {
+GRADUS_COLD inline Result<std::vector<Index>> read_idx_header(FileReader& file, int dimensions) {
     std::vector<Index> extents;
     for (int d = -1; d < dimensions; ++d) {
         const Index offset = file.offset();
@@ -58,8 +58,8 @@ inline Result<std::vector<Index>> read_idx_header(FileReader& file, int dimensio
     return extents;
 }
 
-inline Result<Dataset> read_idx_files(const std::string& directory, const std::string& part, const std::string& name,
-                                      const std::vector<std::string>& classes) {
+GRADUS_COLD inline Result<Dataset> read_idx_files(const std::string& directory, const std::string& part,
+                                                  const std::string& name, const std::vector<std::string>& classes) {
     Result<FileReader> image_file = open_idx(directory, part + "-images", "idx3-ubyte");
     if (!image_file.ok()) return Failure{image_file.error()};
     Result<FileReader> label_file = open_idx(directory, part + "-labels", "idx1-ubyte");
@@ -105,7 +105,7 @@ inline bool names_fashion(std::string path) {
 }
 
 // MNIST or Fashion-MNIST.
-inline Result<DataPair> read_idx(const std::string& directory) {
+GRADUS_COLD inline Result<DataPair> read_idx(const std::string& directory) {
     const std::vector<std::string> digits = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
     const std::vector<std::string> clothes = {"T-shirt/top", "trouser", "pullover", "dress", "coat",
                                               "sandal",      "shirt",   "sneaker",  "bag",   "ankle boot"};

@@ -17,7 +17,7 @@ struct DatasetFormat {
     const char* looks_for;  // for the message
 };
 
-inline std::vector<DatasetFormat> dataset_formats() {
+GRADUS_COLD inline std::vector<DatasetFormat> dataset_formats() {
     return {{"CIFAR-10",
              {"data_batch_1.bin", "test_batch.bin"},
              read_cifar10,
@@ -42,7 +42,7 @@ inline std::string dataset_hint(const std::string& directory) {
     return "";
 }
 
-inline Result<DataPair> load_dataset(const std::string& directory) {
+GRADUS_COLD inline Result<DataPair> load_dataset(const std::string& directory) {
     if (!is_directory(directory)) return Failure{directory + ": there is no such directory"};
     const std::vector<DatasetFormat> formats = dataset_formats();
     const DatasetFormat* found = nullptr;

@@ -56,7 +56,7 @@ void load_velocities(Sgd<P, D>& sgd, const std::vector<Tensor<P, Cpu>>& copies) 
 }
 
 // Fails on the first setting that differs from what the run was started with.
-inline Status check_settings(const std::string& path, const Settings& started_with, const Settings& now) {
+GRADUS_COLD inline Status check_settings(const std::string& path, const Settings& started_with, const Settings& now) {
     for (const auto& [name, value] : now) {
         const auto found = started_with.find(name);
         if (found == started_with.end()) return Failure{text(path, ": the run was started without a ", name)};
@@ -102,7 +102,7 @@ inline std::vector<EpochMetrics> history_from(const Tensor<double>& tensor) {
 }
 
 template <class P>
-Status write_checkpoint(const std::string& path, const Checkpoint<P>& checkpoint) {
+GRADUS_COLD Status write_checkpoint(const std::string& path, const Checkpoint<P>& checkpoint) {
     std::vector<FileTensor> tensors;
     for (const NamedTensor<P>& entry : checkpoint.model) {
         GRADUS_CHECK(!entry.name.starts_with("training."), "checkpoint: a model's tensor is called ", entry.name);
@@ -137,7 +137,7 @@ Status write_checkpoint(const std::string& path, const Checkpoint<P>& checkpoint
 // Fails with the file's name, and the place where there is one, if the file is missing, damaged, no checkpoint or one
 // of another element type.
 template <class P>
-Result<Checkpoint<P>> read_checkpoint(const std::string& path) {
+GRADUS_COLD Result<Checkpoint<P>> read_checkpoint(const std::string& path) {
     Result<SafetensorsFile> read = read_safetensors(path);
     if (!read.ok()) return Failure{read.error()};
     const SafetensorsFile& file = read.value();

@@ -41,8 +41,8 @@ inline std::uint32_t header_checksum(std::span<const std::byte> header, std::siz
 }
 
 // As encode_safetensors, with checksums.
-inline std::vector<std::byte> encode_with_checksums(std::vector<FileTensor> tensors,
-                                                    std::map<std::string, std::string> metadata) {
+GRADUS_COLD inline std::vector<std::byte> encode_with_checksums(std::vector<FileTensor> tensors,
+                                                                std::map<std::string, std::string> metadata) {
     sort_for_file(tensors);
     std::size_t data_bytes = 0;
     std::string& checksums = metadata["checksums"] = std::string(8, '0');
@@ -58,7 +58,7 @@ inline std::vector<std::byte> encode_with_checksums(std::vector<FileTensor> tens
 }
 
 // Fails where a byte differs from what was written, and says in which part of the file.
-inline Status verify_checksums(const SafetensorsFile& file) {
+GRADUS_COLD inline Status verify_checksums(const SafetensorsFile& file) {
     std::size_t data_bytes = 0;
     for (const FileTensor& tensor : file.tensors) data_bytes += tensor.bytes.size();
     const std::span<const std::byte> header = std::span(file.contents).first(file.contents.size() - data_bytes);

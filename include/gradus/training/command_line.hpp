@@ -112,7 +112,7 @@ public:
              }});
     }
 
-    Outcome parse(int argc, const char* const* argv) const {
+    GRADUS_COLD Outcome parse(int argc, const char* const* argv) const {
         for (int i = 1; i < argc; ++i) {
             const std::string argument = argv[i];
             if (argument == "--help" || argument == "-h") return {true, 0, help()};

@@ -146,7 +146,7 @@ private:
 };
 
 // How a string is written: quotes, backslashes and control characters escaped, the shortest way.
-inline std::string json_string(std::string_view value) {
+GRADUS_COLD inline std::string json_string(std::string_view value) {
     constexpr std::string_view letters = "\"\\bfnrt", meanings = "\"\\\b\f\n\r\t", digits = "0123456789abcdef";
     std::string out = "\"";
     for (const char c : value) {

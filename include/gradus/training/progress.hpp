@@ -28,7 +28,7 @@ private:
 };
 
 // "350 ms", "4.2 s", "3 min 05 s", "1 h 02 min"
-inline std::string human_duration(double seconds) {
+GRADUS_COLD inline std::string human_duration(double seconds) {
     char buffer[40];
     if (!(seconds >= 0) || seconds > 1e9) return "unknown";
     const long long whole = std::llround(seconds);
@@ -65,7 +65,7 @@ struct ProgressState {
     Index done = 0, total = 0;  // images
     double loss = 0, accuracy = 0, seconds = 0;
 };
-inline std::string progress_line(const ProgressState& state, int width) {
+GRADUS_COLD inline std::string progress_line(const ProgressState& state, int width) {
     const double share = state.total > 0 ? static_cast<double>(state.done) / static_cast<double>(state.total) : 1;
     const double rate = state.seconds > 0 ? static_cast<double>(state.done) / state.seconds : 0;
     const double left = rate > 0 ? static_cast<double>(state.total - state.done) / rate : -1;

@@ -35,7 +35,7 @@ struct ReportData {
     std::vector<std::pair<std::string, std::string>> settings, timings;
 };
 
-inline std::string report_figures(const std::vector<EpochMetrics>& history) {
+GRADUS_COLD inline std::string report_figures(const std::vector<EpochMetrics>& history) {
     const EpochMetrics& last = history.back();
     const EpochMetrics* best = &last;
     double seconds = 0;
@@ -69,7 +69,7 @@ inline void set_epochs(Chart& chart, const std::vector<EpochMetrics>& history) {
     chart.x_high = static_cast<double>(history.back().epoch);
 }
 
-inline std::string report_curves(const std::vector<EpochMetrics>& history) {
+GRADUS_COLD inline std::string report_curves(const std::vector<EpochMetrics>& history) {
     Chart loss, accuracy;
     loss.title = "loss by epoch";
     loss.lines = {history_line(history, "train", &EpochMetrics::train_loss, 1),
@@ -96,7 +96,7 @@ inline std::string report_curves(const std::vector<EpochMetrics>& history) {
 }
 
 // The rate over the steps, of which at most 600 are drawn.
-inline std::string report_rate(const ReportData& data) {
+GRADUS_COLD inline std::string report_rate(const ReportData& data) {
     Chart chart;
     chart.title = "learning rate by epoch";
     chart.from_zero = true;
@@ -165,7 +165,7 @@ inline std::string report_confusion(const ConfusionView& matrix) {
         draw_confusion(matrix), "</div></section>\n");
 }
 
-inline std::string report_mistakes(const ReportData& data) {
+GRADUS_COLD inline std::string report_mistakes(const ReportData& data) {
     std::string out =
         "<section><h2>Worst mistakes</h2>\n<p>Test images on which the network was most certain, and wrong.</p>\n"
         "<div class=\"pictures\">\n";
@@ -186,7 +186,8 @@ inline std::string report_mistakes(const ReportData& data) {
 
 // A filter as an image. With three input channels they are red, green and blue, and 0 is grey. With another number the
 // mean over them is shown: blue is positive, orange negative, white 0. `scale` is the weight of full colour.
-inline std::vector<std::uint8_t> filter_image(const float* weights, Index pixels, Index channels, float scale) {
+GRADUS_COLD inline std::vector<std::uint8_t> filter_image(const float* weights, Index pixels, Index channels,
+                                                          float scale) {
     std::vector<std::uint8_t> image;
     const double white[3] = {247, 247, 247}, blue[3] = {0, 114, 178}, orange[3] = {213, 94, 0};
     for (Index p = 0; p < pixels; ++p) {
@@ -203,7 +204,7 @@ inline std::vector<std::uint8_t> filter_image(const float* weights, Index pixels
     return image;
 }
 
-inline std::string report_filters(const std::vector<float>& filters, const Shape& shape) {
+GRADUS_COLD inline std::string report_filters(const std::vector<float>& filters, const Shape& shape) {
     GRADUS_CHECK(shape.rank() == 4 && shape.numel() == static_cast<Index>(filters.size()), "report: ", filters.size(),
                  " weights for filters of shape ", shape);
     const Index O = shape[0], pixels = shape[1] * shape[2], channels = shape[3];
@@ -230,7 +231,7 @@ inline std::string report_table(const char* title, const std::vector<std::pair<s
     return out + "</table></section>\n";
 }
 
-inline std::string report_epochs(const std::vector<EpochMetrics>& history) {
+GRADUS_COLD inline std::string report_epochs(const std::vector<EpochMetrics>& history) {
     std::string out = text(
         "<section><details><summary>All epochs</summary>\n<div class=\"scroll\"><table "
         "class=\"numbers\">\n<tr><th>epoch</th>"
@@ -243,7 +244,7 @@ inline std::string report_epochs(const std::vector<EpochMetrics>& history) {
     return out + "</table></div></details></section>\n";
 }
 
-inline std::string report_html(const ReportData& data) {
+GRADUS_COLD inline std::string report_html(const ReportData& data) {
     const ConfusionView matrix{data.confusion, data.classes};
     GRADUS_CHECK(data.confusion.empty() || static_cast<Index>(data.confusion.size()) == matrix.size() * matrix.size(),
                  "report: ", data.confusion.size(), " counts for ", matrix.size(), " classes");

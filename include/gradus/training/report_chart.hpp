@@ -30,7 +30,7 @@ struct Chart {
 
 // Round numbers, a step of 1, 2 or 5 times a power of ten apart: from the last one not above `low` to the first one not
 // below `high`, in the smallest step that needs no more than `count` intervals.
-inline std::vector<double> nice_ticks(double low, double high, int count, double smallest_step = 0) {
+GRADUS_COLD inline std::vector<double> nice_ticks(double low, double high, int count, double smallest_step = 0) {
     if (!(high > low)) high = low + (low == 0 ? 1 : std::fabs(low) * 0.1);
     double power = std::pow(10.0, std::floor(std::log10((high - low) / count)));
     double step = power;

@@ -34,7 +34,7 @@ struct ConfusionView {
     const std::string& name(Index k) const { return classes[static_cast<std::size_t>(k)]; }
 };
 
-inline std::string draw_confusion(const ConfusionView& matrix) {
+GRADUS_COLD inline std::string draw_confusion(const ConfusionView& matrix) {
     const Index K = matrix.size();
     // Up to 12 classes there is room for large cells, up to 100 the counts still fit in.
     const double cell = K <= 12 ? 46 : K <= 30 ? 28 : 13;

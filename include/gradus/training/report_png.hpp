@@ -40,7 +40,7 @@ inline std::string png_chunk(const std::string& type, const std::string& data) {
     return four_bytes(static_cast<std::uint32_t>(data.size())) + content + four_bytes(crc32(bytes));
 }
 
-inline std::string zlib_stored(const std::string& bytes) {
+GRADUS_COLD inline std::string zlib_stored(const std::string& bytes) {
     std::string out = "\x78\x01";  // deflate, window of 32 KB, no dictionary
     std::size_t begin = 0;
     bool is_last = false;
@@ -59,7 +59,7 @@ inline std::string zlib_stored(const std::string& bytes) {
 }
 
 // An image (H, W, C) of bytes: grey where C is 1 or 2, else red, green and blue of the first three channels.
-inline std::string encode_png(const std::vector<std::uint8_t>& image, const Shape& shape) {
+GRADUS_COLD inline std::string encode_png(const std::vector<std::uint8_t>& image, const Shape& shape) {
     GRADUS_CHECK(shape.rank() == 3 && shape.numel() > 0, "png: an image has a shape (H, W, C), not ", shape);
     GRADUS_CHECK(static_cast<Index>(image.size()) == shape.numel(), "png: ", image.size(), " bytes for an image of ",
                  shape);
@@ -78,7 +78,7 @@ inline std::string encode_png(const std::vector<std::uint8_t>& image, const Shap
            png_chunk("IEND", "");
 }
 
-inline std::string base64(const std::string& bytes) {
+GRADUS_COLD inline std::string base64(const std::string& bytes) {
     const char* letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     std::string out;
     for (std::size_t i = 0; i < bytes.size(); i += 3) {

@@ -12,7 +12,7 @@
 namespace gradus::inline GRADUS_ABI {
 
 // Any text, safe inside an element or an attribute.
-inline std::string escape_html(std::string_view text) {
+GRADUS_COLD inline std::string escape_html(std::string_view text) {
     std::string out;
     for (const char c : text) {
         if (c == '&')
@@ -67,7 +67,7 @@ inline std::string coordinate(double value) {
 }
 
 // With about three significant digits: 0.0123, 0.123, 1.23, 123. What is very small or large gets an exponent.
-inline std::string readable(double value) {
+GRADUS_COLD inline std::string readable(double value) {
     if (!std::isfinite(value)) return "\u2013";
     const double size = std::fabs(value);
     if (size == 0) return "0";

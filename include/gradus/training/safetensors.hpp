@@ -92,8 +92,8 @@ struct SafetensorsFile {
 
 // How the tensors lie: sorted by their bytes, each must begin where the one before it ends, and the last at the file's
 // end.
-inline Status check_layout(const std::string& path, const std::vector<HeaderEntry>& sorted, Index data_start,
-                           Index size) {
+GRADUS_COLD inline Status check_layout(const std::string& path, const std::vector<HeaderEntry>& sorted,
+                                       Index data_start, Index size) {
     Index end = 0;
     for (const HeaderEntry& entry : sorted) {
         if (entry.begin != end)
@@ -111,7 +111,7 @@ inline Status check_layout(const std::string& path, const std::vector<HeaderEntr
 }
 
 // The path is only for messages.
-inline Result<SafetensorsFile> parse_safetensors(std::string path, std::vector<std::byte> contents) {
+GRADUS_COLD inline Result<SafetensorsFile> parse_safetensors(std::string path, std::vector<std::byte> contents) {
     constexpr Index longest_header = 100'000'000;  // the format's own limit
     const Index size = static_cast<Index>(contents.size());
     std::uint64_t header_bytes = 0;
@@ -170,8 +170,8 @@ inline void sort_for_file(std::vector<FileTensor>& tensors) {
 }
 
 // The bytes of a file with these tensors. Two of one name, or one whose bytes do not fit its shape, are errors.
-inline std::vector<std::byte> encode_safetensors(std::vector<FileTensor> tensors,
-                                                 const std::map<std::string, std::string>& metadata) {
+GRADUS_COLD inline std::vector<std::byte> encode_safetensors(std::vector<FileTensor> tensors,
+                                                             const std::map<std::string, std::string>& metadata) {
     sort_for_file(tensors);
     SafetensorsHeader header{{}, metadata};
     Index end = 0;

@@ -142,7 +142,7 @@ inline bool read_header(JsonReader& json, SafetensorsHeader& header) {
 }
 
 // What read_header reads, padded with spaces to a multiple of 8 bytes.
-inline std::string header_text(const SafetensorsHeader& header) {
+GRADUS_COLD inline std::string header_text(const SafetensorsHeader& header) {
     std::string out = "{";
     if (!header.metadata.empty()) {
         out += "\"__metadata__\":{";

@@ -36,7 +36,7 @@ inline std::string extents_text(const Shape& shape) {
 }
 
 // Aligned columns, a line for each row and one for the totals. Layers without parameters or multiply-adds show no 0.
-inline std::string summary_table(const std::vector<SummaryRow>& rows) {
+GRADUS_COLD inline std::string summary_table(const std::vector<SummaryRow>& rows) {
     using Line = std::array<std::string, 5>;
     const auto number = [](Index n) { return n == 0 ? std::string() : with_separators(n); };
     std::vector<Line> lines = {{"layer", "type", "output", "parameters", "MACs"}};
