@@ -16,7 +16,6 @@ struct Options {
     std::string data;
     std::string model = "resnet20";
     std::string device = "auto";
-    std::string precision = "fp32";
     std::string schedule = "cosine";
     std::string out = "run";
     Index epochs = 30;
@@ -27,7 +26,6 @@ struct Options {
     double lr = 0.1;
     double label_smoothing = 0.0;
     double weight_decay = 5e-4;
-    double loss_scale = LossScalerConfig{}.scale;
     bool resume = false;
 };
 
@@ -50,8 +48,6 @@ CommandLine command_line(Options& o) {
     line.string("data", o.data, "DIR", "folder of CIFAR-10, CIFAR-100 (binary version), MNIST or Fashion-MNIST");
     line.choice("model", o.model, {"resnet8", "resnet20", "resnet32", "resnet44", "resnet56", "resnet110"}, "network");
     line.choice("device", o.device, device_names(), "auto: a GPU where there is one; reference: the specification");
-    line.choice("precision", o.precision, {"fp32", "fp16", "bf16"}, "of activations; weights are float always");
-    line.real("loss-scale", o.loss_scale, {1, 1e30}, "of the first step in fp16");
     line.integer("epochs", o.epochs, {1, 100000}, "passes over the training set");
     line.integer("batch", o.batch, {2, 65536}, "images in a step");
     line.real("lr", o.lr, {0, 1000}, "learning rate after the warm-up");
@@ -70,7 +66,6 @@ Settings settings_of(const Options& o, const Dataset& data) {
     return {{"data", text(data.name, ", ", data.size(), " images")},
             {"model", o.model},
             {"device", o.device},
-            {"precision", o.precision == "fp16" ? text("fp16, loss scale ", shortest(o.loss_scale)) : o.precision},
             {"instruction set", instruction_set()},
             {"schedule", o.schedule},
             {"epochs", text(o.epochs)},
@@ -102,8 +97,10 @@ std::string digits_folder(const std::filesystem::path& program) {
     return here;
 }
 
-ReportData make_report(const Dataset& test, const Evaluation& evaluation, const std::vector<EpochMetrics>& history,
-                       const Settings& settings) {
+// The page of a finished run. `images` is the number of an epoch.
+ReportData make_report(const Options& o, const Dataset& test, const Evaluation& evaluation,
+                       const std::vector<EpochMetrics>& history, const Settings& settings, const Tensor<float>& filters,
+                       Index images, std::size_t peak_bytes) {
     ReportData report;
     report.title = test.name;
     report.history = history;
@@ -112,41 +109,67 @@ ReportData make_report(const Dataset& test, const Evaluation& evaluation, const 
     for (Index truth = 0; truth < K; ++truth)
         for (Index prediction = 0; prediction < K; ++prediction)
             report.confusion.push_back(evaluation.confusion.count(truth, prediction));
-    const Shape& images = test.images.shape();
+    const Shape& shape = test.images.shape();
     for (std::size_t i = 0; i < std::min<std::size_t>(evaluation.mistakes.size(), 24); ++i) {
         const Misclassified& m = evaluation.mistakes[i];
         const Tensor<std::uint8_t> image = test.images.slice(m.index, m.index + 1);
         report.mistakes.push_back(
-            {image.to_vector(), {images[1], images[2], images[3]}, m.truth, m.prediction, m.confidence});
+            {image.to_vector(), {shape[1], shape[2], shape[3]}, m.truth, m.prediction, m.confidence});
     }
+    const Index steps_per_epoch = ceil_div(images, o.batch);
+    const Schedule schedule = make_schedule(o, steps_per_epoch);
+    for (Index i = 0; i < o.epochs * steps_per_epoch; ++i) report.lr.push_back(schedule(i));
+    report.filters = filters.to_vector();
+    report.filter_shape = filters.shape();
     for (const auto& [name, value] : settings) report.settings.push_back({name, value});
+    double seconds = 0;
+    for (const EpochMetrics& m : history) seconds += m.seconds;
+    const double epochs = static_cast<double>(history.size());
+    report.timings = {{"an epoch", human_duration(seconds / epochs)},
+                      {"images/s", with_separators(std::llround(static_cast<double>(images) * epochs / seconds))},
+                      {"threads", text(thread_count())},
+                      {"instruction set", instruction_set()},
+                      {"peak memory of tensors", text(peak_bytes >> 20, " MB")}};
     return report;
 }
 
+// How a loader makes batches: shuffled and augmented to train, in order and untouched to test.
+LoaderOptions loader_options(const Options& o, const Dataset& train, bool is_test) {
+    const Shape& images = train.images.shape();
+    LoaderOptions options{.batch_size = 256, .normalisation = channel_statistics(train)};
+    if (is_test) return options;
+    options.batch_size = o.batch;
+    options.shuffle = true;
+    options.drop_last = train.size() >= o.batch;
+    options.seed = static_cast<std::uint64_t>(o.seed);
+    // Flipped photographs are other photographs; digits stay as they are.
+    options.augmentation = {.flip = images[3] == 3, .crop_padding = images[1] >= 28 ? 4 : 1};
+    return options;
+}
+
+void print_setup(const Options& o, const DataPair& data, const std::vector<SummaryRow>& layers) {
+    std::printf("%s\n", summary_table(layers).c_str());
+    std::printf("%s: %s training and %s test images, %s on %s (%s, %s threads)\n", data.train.name.c_str(),
+                with_separators(data.train.size()).c_str(), with_separators(data.test.size()).c_str(), o.model.c_str(),
+                o.device.c_str(), instruction_set().c_str(), text(thread_count()).c_str());
+}
+
+std::string epoch_line(const EpochMetrics& m, Index epochs) {
+    return text("epoch ", m.epoch, "/", epochs, "  loss ", readable(m.train_loss), "  accuracy ",
+                percent(m.train_accuracy), "  test loss ", readable(m.test_loss), "  test accuracy ",
+                percent(m.test_accuracy), "  ", human_duration(m.seconds));
+}
+
 // Everything that changes while it learns.
-template <class T, class D>
+template <class D>
 struct Training {
-    CifarResNet<T, D> model;
+    CifarResNet<float, D> model;
     Sgd<float, D> sgd;
-    LossScaler scaler;
     Index epoch = 0, step = 0;  // done
     std::vector<EpochMetrics> history;
 
     Training(const CifarResNetConfig& config, const Options& o)
-        : model(config),
-          sgd(no_bias_decay(model.parameters(), o.weight_decay), {.momentum = 0.9, .nesterov = true}),
-          scaler({.scale = std::same_as<T, Half> ? o.loss_scale : 1.0}) {}
-
-    // Backward and the update. In Half a step that overflows is left out.
-    void learn(const Variable<float, D>& loss, double lr) {
-        sgd.zero_grad();
-        if constexpr (std::same_as<T, Half>) {
-            scaled_step(loss, sgd, scaler, lr);
-        } else {
-            loss.backward();
-            sgd.step(lr);
-        }
-    }
+        : model(config), sgd(no_bias_decay(model.parameters(), o.weight_decay), {.momentum = 0.9, .nesterov = true}) {}
 
     Status save(const std::string& path, const Settings& settings) {
         return write_checkpoint(path, Checkpoint<float>{state_dict(model),
@@ -155,8 +178,7 @@ struct Training {
                                                         epoch,
                                                         step,
                                                         history,
-                                                        settings,
-                                                        scaler.state()});
+                                                        settings});
     }
     Status restore(const std::string& path, const Settings& settings) {
         Result<Checkpoint<float>> read = read_checkpoint<float>(path);
@@ -169,24 +191,24 @@ struct Training {
         epoch = checkpoint.epoch;
         step = checkpoint.step;
         history = checkpoint.history;
-        scaler.restore(checkpoint.loss_scaler);
         return Done{};
     }
 };
 
 // One pass over the training set. Returns the epoch's training figures; the test figures are the caller's.
-template <class T, class D>
-EpochMetrics train_epoch(Training<T, D>& training, const Loader<T, D>& loader, const Options& o, ProgressBar& bar) {
+template <class D>
+EpochMetrics train_epoch(Training<D>& training, const Loader<float, D>& loader, const Options& o, ProgressBar& bar) {
     const Schedule schedule = make_schedule(o, loader.batches());
     RunningAverage loss, accuracy;
     EpochMetrics metrics{.epoch = training.epoch + 1};
-    const Index skipped = training.scaler.skipped();
-    for (const Batch<T, D>& batch : loader.epoch(training.epoch)) {
+    for (const Batch<float, D>& batch : loader.epoch(training.epoch)) {
         metrics.lr = schedule(training.step++);
-        const Variable<T, D> logits = training.model(Variable<T, D>(batch.images));
+        training.sgd.zero_grad();
+        const Variable<float, D> logits = training.model(Variable<float, D>(batch.images));
         const Variable<float, D> objective =
             cross_entropy(logits, batch.labels, {.label_smoothing = o.label_smoothing});
-        training.learn(objective, metrics.lr);
+        objective.backward();
+        training.sgd.step(metrics.lr);
 
         const double size = static_cast<double>(batch.size());
         loss.add(static_cast<double>(objective.item()), size);
@@ -202,8 +224,6 @@ EpochMetrics train_epoch(Training<T, D>& training, const Loader<T, D>& loader, c
     metrics.train_loss = loss.value();
     metrics.train_accuracy = accuracy.value();
     metrics.seconds = bar.seconds();
-    metrics.loss_scale = training.scaler.scale();
-    metrics.skipped_steps = training.scaler.skipped() - skipped;
     ++training.epoch;
     return metrics;
 }
@@ -213,16 +233,16 @@ int complain(const std::string& message) {
     return 1;
 }
 
-template <class T, class D>
+template <class D>
 int train(const Options& o, const DataPair& data) {
     const std::string checkpoint = o.out + "/checkpoint.safetensors";
     const Settings settings = settings_of(o, data.train);
     const Shape& images = data.train.images.shape();
     manual_seed(static_cast<std::uint64_t>(o.seed));
-    Training<T, D> training({.depth = std::stol(o.model.substr(6)),
-                             .classes = static_cast<Index>(data.train.classes.size()),
-                             .channels = images[3]},
-                            o);
+    Training<D> training({.depth = std::stol(o.model.substr(6)),
+                          .classes = static_cast<Index>(data.train.classes.size()),
+                          .channels = images[3]},
+                         o);
     if (o.resume)
         if (const Status restored = training.restore(checkpoint, settings); !restored.ok())
             return complain("cannot resume: " + restored.error());
@@ -230,21 +250,9 @@ int train(const Options& o, const DataPair& data) {
         std::fprintf(stderr, "note: this run will replace %s; --resume would have gone on from it\n",
                      checkpoint.c_str());
 
-    const bool photographs = images[3] == 3;  // flipped, they are other photographs; digits stay as they are
-    const Augmentation augmentation{.flip = photographs, .crop_padding = images[1] >= 28 ? 4 : 1};
-    const ChannelStatistics normalisation = channel_statistics(data.train);
-    const Loader<T, D> train_loader(data.train, {.batch_size = o.batch,
-                                                 .shuffle = true,
-                                                 .drop_last = data.train.size() >= o.batch,
-                                                 .seed = static_cast<std::uint64_t>(o.seed),
-                                                 .augmentation = augmentation,
-                                                 .normalisation = normalisation});
-    const Loader<T, D> test_loader(data.test, {.batch_size = 256, .normalisation = normalisation});
-
-    std::printf("%s\n", summary_table(summary_rows(training.model, {1, images[1], images[2], images[3]})).c_str());
-    std::printf("%s: %s training and %s test images, %s in %s on %s (%s, %s threads)\n", data.train.name.c_str(),
-                with_separators(data.train.size()).c_str(), with_separators(data.test.size()).c_str(), o.model.c_str(),
-                o.precision.c_str(), o.device.c_str(), instruction_set().c_str(), text(thread_count()).c_str());
+    const Loader<float, D> train_loader(data.train, loader_options(o, data.train, false));
+    const Loader<float, D> test_loader(data.test, loader_options(o, data.train, true));
+    print_setup(o, data, summary_rows(training.model, {1, images[1], images[2], images[3]}));
 
     Evaluation evaluation;
     if (training.epoch == o.epochs) evaluation = evaluate(training.model, test_loader);  // resumed at the end
@@ -255,42 +263,21 @@ int train(const Options& o, const DataPair& data) {
         metrics.test_loss = evaluation.loss;
         metrics.test_accuracy = evaluation.accuracy();
         training.history.push_back(metrics);
-        bar.finish(text("epoch ", metrics.epoch, "/", o.epochs, "  loss ", readable(metrics.train_loss), "  accuracy ",
-                        percent(metrics.train_accuracy), "  test loss ", readable(metrics.test_loss),
-                        "  test accuracy ", percent(metrics.test_accuracy), "  ", human_duration(metrics.seconds)));
+        bar.finish(epoch_line(metrics, o.epochs));
         // The checkpoint last: killed in between, the epoch is done again, and metrics.csv written again.
         const Status listed = write_file_atomically(o.out + "/metrics.csv", metrics_csv(training.history));
         if (!listed.ok()) return complain(listed.error());
         if (const Status saved = training.save(checkpoint, settings); !saved.ok()) return complain(saved.error());
     }
 
-    ReportData report = make_report(data.test, evaluation, training.history, settings);
-    const Tensor<float, Cpu> filters = training.model.parameters()[0].value().template to<Cpu>();
-    const Schedule schedule = make_schedule(o, train_loader.batches());
-    for (Index i = 0; i < training.step; ++i) report.lr.push_back(schedule(i));
-    report.filters = filters.to_vector();
-    report.filter_shape = filters.shape();
-    double seconds = 0;
-    for (const EpochMetrics& m : training.history) seconds += m.seconds;
-    const double epochs = static_cast<double>(training.history.size());
-    report.timings = {
-        {"an epoch", human_duration(seconds / epochs)},
-        {"images/s", with_separators(std::llround(static_cast<double>(train_loader.images()) * epochs / seconds))},
-        {"threads", text(thread_count())},
-        {"instruction set", instruction_set()},
-        {"peak memory of tensors", text(memory_stats(D{}).peak_bytes >> 20, " MB")}};
+    const ReportData report = make_report(o, data.test, evaluation, training.history, settings,
+                                          training.model.parameters()[0].value().template to<Cpu>(),
+                                          train_loader.images(), memory_stats(D{}).peak_bytes);
     const Status written = write_file_atomically(o.out + "/report.html", report_html(report));
     if (!written.ok()) return complain(written.error());
     std::printf("wrote %s, metrics.csv and report.html\n", checkpoint.c_str());
     std::printf("test accuracy %s\n", percent(evaluation.accuracy()).c_str());
     return 0;
-}
-
-template <class D>
-int train_in(const Options& o, const DataPair& data) {
-    if (o.precision == "fp16") return train<Half, D>(o, data);
-    if (o.precision == "bf16") return train<BFloat16, D>(o, data);
-    return train<float, D>(o, data);
 }
 
 bool wants_own_data(int argc, char** argv) {
@@ -318,7 +305,7 @@ int main(int argc, char** argv) {
     set_threads(static_cast<int>(options.threads));
     options.device = resolve_device(options.device);
     try {
-        return with_device(options.device, [&](auto device) { return train_in<decltype(device)>(options, data.value()); });
+        return with_device(options.device, [&](auto device) { return train<decltype(device)>(options, data.value()); });
     } catch (const Error& error) {
         return complain(error.what());
     }

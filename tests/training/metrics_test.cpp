@@ -64,7 +64,8 @@ TEST_CASE("confusion matrix") {
 
 TEST_CASE("metrics.csv keeps every bit and no time") {
     const double loss = 2.0 / 3, tiny = 5e-324;
-    const std::vector<EpochMetrics> history = {{1, 0.1, loss, 0.5, 1.25, 0.75, 12.3}, {2, tiny, 1, 1, 0, 1, 4.5, 32768, 2}};
+    const std::vector<EpochMetrics> history = {{1, 0.1, loss, 0.5, 1.25, 0.75, 12.3},
+                                               {2, tiny, 1, 1, 0, 1, 4.5, 32768, 2}};
     const std::string csv = metrics_csv(history);
     CHECK(csv ==
           "epoch,lr,train_loss,train_accuracy,test_loss,test_accuracy,loss_scale,skipped_steps\n"

@@ -25,7 +25,7 @@ Variable<float> sure_loss(const Variable<float>& w) {
     const Variable<T> x(Tensor<T>::ones({1, 1}));
     return cross_entropy(linear(x, w), Tensor<std::int64_t>::from({1}, {0}));
 }
-Variable<float> sure_weight() { return {Tensor<float>::from({2, 1}, {18.4f, 0}), true}; }
+Variable<float> sure_weight() { return Variable<float>(Tensor<float>::from({2, 1}, {18.4f, 0}), true); }
 
 }  // namespace
 

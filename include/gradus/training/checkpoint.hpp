@@ -88,8 +88,7 @@ inline Tensor<double> history_tensor(const std::vector<EpochMetrics>& history) {
     std::vector<double> values;
     for (const EpochMetrics& m : history)
         values.insert(values.end(), {static_cast<double>(m.epoch), m.lr, m.train_loss, m.train_accuracy, m.test_loss,
-                                     m.test_accuracy, m.seconds, m.loss_scale,
-                                     static_cast<double>(m.skipped_steps)});
+                                     m.test_accuracy, m.seconds, m.loss_scale, static_cast<double>(m.skipped_steps)});
     return Tensor<double>::from({static_cast<Index>(history.size()), history_columns}, values);
 }
 inline std::vector<EpochMetrics> history_from(const Tensor<double>& tensor) {
@@ -122,9 +121,9 @@ GRADUS_COLD Status write_checkpoint(const std::string& path, const Checkpoint<P>
     const Tensor<std::int64_t> position = Tensor<std::int64_t>::from(
         {3}, {checkpoint.epoch, checkpoint.step, static_cast<Index>(checkpoint.velocities.size())});
     const Tensor<double> history = history_tensor(checkpoint.history);
-    const Tensor<double> scaler = Tensor<double>::from(
-        {3}, {checkpoint.loss_scaler.scale, static_cast<double>(checkpoint.loss_scaler.good_steps),
-              static_cast<double>(checkpoint.loss_scaler.skipped)});
+    const Tensor<double> scaler =
+        Tensor<double>::from({3}, {checkpoint.loss_scaler.scale, static_cast<double>(checkpoint.loss_scaler.good_steps),
+                                   static_cast<double>(checkpoint.loss_scaler.skipped)});
     tensors.push_back(file_tensor("training.position", position));
     tensors.push_back(file_tensor("training.loss_scaler", scaler));
     tensors.push_back(file_tensor("training.history", history));

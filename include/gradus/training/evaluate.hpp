@@ -27,6 +27,24 @@ struct Evaluation {
     double accuracy() const { return confusion.accuracy(); }
 };
 
+// Counts a batch: the probabilities (N, K) that the network gave, the labels (N), and which images of the data set these
+// are. Whatever precision and device the network has, this is on the host and in double.
+GRADUS_COLD inline void count_batch(Evaluation& result, const Tensor<double, Cpu>& probabilities,
+                                    const std::vector<std::int64_t>& labels, const std::vector<Index>& indices) {
+    const Matrix<const double> probability = probabilities.read<2>();
+    const std::vector<Index> predictions = predicted_classes(probability);
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+        result.confusion.add(labels[i], predictions[i]);
+        if (predictions[i] == labels[i]) continue;
+        const double confidence = probability(static_cast<Index>(i), predictions[i]);
+        result.mistakes.push_back({indices[i], labels[i], predictions[i], confidence});
+    }
+}
+GRADUS_COLD inline void sort_mistakes(std::vector<Misclassified>& mistakes) {
+    std::stable_sort(mistakes.begin(), mistakes.end(),
+                     [](const Misclassified& a, const Misclassified& b) { return a.confidence > b.confidence; });
+}
+
 // Runs the model over the loader's first epoch in evaluation mode, and leaves it in the mode in which it was.
 template <FloatingElement T, Device D>
 Evaluation evaluate(Module<T, D>& model, const Loader<T, D>& loader) {
@@ -40,19 +58,10 @@ Evaluation evaluate(Module<T, D>& model, const Loader<T, D>& loader) {
         GRADUS_CHECK(logits.shape().rank() == 2 && logits.shape()[1] == classes, "evaluate: the model returns ",
                      logits.shape(), " for ", batch.size(), " images of a data set with ", classes, " classes");
         loss.add(static_cast<double>(cross_entropy(logits, batch.labels).item()), static_cast<double>(batch.size()));
-        const Tensor<T, Cpu> scores = softmax(logits).value().template to<Cpu>();
-        const std::vector<std::int64_t> labels = batch.labels.to_vector();
-        const Matrix<const T> probability = scores.template read<2>();
-        const std::vector<Index> predictions = predicted_classes(probability);
-        for (std::size_t i = 0; i < labels.size(); ++i) {
-            result.confusion.add(labels[i], predictions[i]);
-            if (predictions[i] == labels[i]) continue;
-            const double confidence = static_cast<double>(probability(static_cast<Index>(i), predictions[i]));
-            result.mistakes.push_back({batch.indices[i], labels[i], predictions[i], confidence});
-        }
+        count_batch(result, softmax(logits).value().template to<Cpu>().template as<double>(), batch.labels.to_vector(),
+                    batch.indices);
     }
-    std::stable_sort(result.mistakes.begin(), result.mistakes.end(),
-                     [](const Misclassified& a, const Misclassified& b) { return a.confidence > b.confidence; });
+    sort_mistakes(result.mistakes);
     result.loss = loss.value();
     return result;
 }

@@ -60,7 +60,8 @@ public:
             ++state_.skipped;
             state_.good_steps = 0;
             if (config_.dynamic) state_.scale *= config_.backoff;
-            GRADUS_CHECK(state_.scale >= smallest_scale, "loss_scaler: the gradients are not finite even with a scale of ",
+            GRADUS_CHECK(state_.scale >= smallest_scale,
+                         "loss_scaler: the gradients are not finite even with a scale of ",
                          state_.scale / config_.backoff, "; DetectAnomaly finds the operation");
             return false;
         }

@@ -136,7 +136,7 @@ inline std::string report_loss_scale(const std::vector<EpochMetrics>& history) {
                                    history[i].skipped_steps, " skipped"));
     }
     if (total == 0 && history.back().loss_scale == 1) return "";
-    scale.label = "scale 2^" + readable(scale.y.back());
+    scale.label = "scale 2^" + decimals(scale.y.back(), 0);
     skipped.label = text(total, " skipped");
     chart.lines = {scale, skipped};
     set_epochs(chart, history);
@@ -257,7 +257,8 @@ GRADUS_COLD inline std::string report_html(const ReportData& data) {
         title, "</title>\n<style>", report_style(), "</style>\n</head>\n<body>\n<h1>", title, "</h1>\n");
     if (!data.history.empty()) page += report_figures(data.history);
     page += "<div class=\"columns\">\n";
-    if (!data.history.empty()) page += report_curves(data.history) + report_rate(data) + report_loss_scale(data.history);
+    if (!data.history.empty())
+        page += report_curves(data.history) + report_rate(data) + report_loss_scale(data.history);
     if (!data.confusion.empty()) page += report_pairs(matrix);
     page += "</div>\n";
     if (!data.confusion.empty()) page += report_confusion(matrix);
