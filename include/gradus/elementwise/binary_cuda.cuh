@@ -12,7 +12,7 @@ namespace gradus::inline GRADUS_ABI {
 
 template <class Function, class T>
 __global__ void __launch_bounds__(stride_threads)
-    binary_forward_kernel(Function g, BroadcastMap x_map, BroadcastMap y_map, const T* x, const T* y, T* z, Index n) {
+    binary_forward_kernel(Function g, StrideMap x_map, StrideMap y_map, const T* x, const T* y, T* z, Index n) {
     for (Index i = first_pack<T>(); i < n; i += pack_stride<T>()) {
         const Pack<T> a = load_pack(x, x_map, i, n - i), b = load_pack(y, y_map, i, n - i);
         Pack<T> out;
@@ -25,13 +25,13 @@ void binary_forward(Cuda, const Function& g, const Broadcast& pairs, Vector<cons
                     Vector<T> z) {
     if (z.size() == 0) return;
     launch(binary_forward_kernel<Function, T>, pack_blocks<T>(z.size()), stride_threads, 0, current_stream(), g,
-           BroadcastMap(pairs, false), BroadcastMap(pairs, true), x.data(), y.data(), z.data(), z.size());
+           map_of_x(pairs), map_of_y(pairs), x.data(), y.data(), z.data(), z.size());
 }
 
 // out = dz * dg/doperand, for every element of z. U is T or Sum<T>.
 template <class Function, class T, class U>
 __global__ void __launch_bounds__(stride_threads)
-    binary_slopes_kernel(Function g, Operand operand, BroadcastMap x_map, BroadcastMap y_map, const T* x, const T* y,
+    binary_slopes_kernel(Function g, Operand operand, StrideMap x_map, StrideMap y_map, const T* x, const T* y,
                          const T* dz, U* out, Index n, Write mode) {
     constexpr int N = vector_length<T>, M = vector_length<U>;  // a pack of T is one or two of U
     for (Index i = first_pack<T>(); i < n; i += pack_stride<T>()) {
@@ -53,8 +53,7 @@ void binary_slopes_cuda(const Function& g, Operand operand, const Broadcast& pai
                         Vector<const T> y, Vector<const T> dz, U* out, Write mode) {
     if (dz.size() == 0) return;
     launch(binary_slopes_kernel<Function, T, U>, pack_blocks<T>(dz.size()), stride_threads, 0, current_stream(), g,
-           operand, BroadcastMap(pairs, false), BroadcastMap(pairs, true), x.data(), y.data(), dz.data(), out,
-           dz.size(), mode);
+           operand, map_of_x(pairs), map_of_y(pairs), x.data(), y.data(), dz.data(), out, dz.size(), mode);
 }
 
 template <class Function, class T>

@@ -100,5 +100,8 @@ void max_backward(Cpu, Vector<const std::int64_t> positions, Vector<const T> dy,
         for_chunks(dx.size(), [&](Index begin, Index end) { std::fill(dx.data() + begin, dx.data() + end, T(0)); });
     max_backward(Reference{}, positions, dy, dx, Write::add);
 }
+inline void positions_along(Cpu, Vector<std::int64_t> positions, Index stride, Index extent) {
+    positions_along(Reference{}, positions, stride, extent);
+}
 
 }  // namespace gradus::inline GRADUS_ABI

@@ -1,102 +1,88 @@
-// reduction/sum_cuda.cuh   The CUDA twins of sum.hpp.
-// A sum over one block of neighbouring dimensions turns (A, R, B) into (A, B), as in sum_cpu.hpp; any other set of
-// dimensions is a series of such sums.
-// A block of 256 threads stands for `columns` neighbouring values of b, a power of two up to 32, and 256 / columns
-// lanes: thread t adds the elements of column t % columns in the rows lane, lane + lanes, ... Neighbouring threads read
-// neighbouring elements whether B is 1 or large. Then the lanes are added as a tree in shared memory.
-// Where A and B give few blocks, R is cut into parts, whose sums a second launch adds. How, depends on A, R and B
-// alone, and no atomics are used: every card and every run gives the same bits.
-// Cost     reads x once, at the rate of the memory; at most a few thousand partial sums.
+// reduction/sum_cuda.cuh   The CUDA twins of sum.hpp; reduction_plan_cuda.cuh says who adds what, and in which order.
+// Cost     forward reads x once, at the rate of the memory: one addition an element. Where it takes parts, at most 512
+//          partial sums for each y. Backward writes dx once.
 #pragma once
 
 #include "gradus/machine/cuda/broadcast_map.hpp"
 #include "gradus/machine/cuda/cuda_memory.hpp"
+#include "gradus/reduction/reduction_plan_cuda.cuh"
 #include "gradus/reduction/sum.hpp"
 
 namespace gradus::inline GRADUS_ABI {
 
-inline constexpr int sum_threads = 256;
-
-// How the blocks of a sum share (A, R, B).
-struct SumPlan {
-    Index A, R, B;
-    int columns;          // of a block
-    Index column_blocks;  // that cover B
-    Index parts, rows;    // of R, and the rows in each
-
-    SumPlan(Index a, Index r, Index b) : A(a), R(r), B(b), columns(1) {
-        while (columns < B && columns < 32) columns *= 2;
-        column_blocks = (B + columns - 1) / columns;
-        const Index lanes = sum_threads / columns, blocks = A * column_blocks;
-        // 512 blocks of 256 threads occupy a card. A part has at least 16 rows for every lane.
-        parts = std::clamp<Index>(512 / std::max<Index>(blocks, 1), 1, std::max<Index>(R / (16 * lanes), 1));
-        rows = (R + parts - 1) / parts;
+// Replaces or adds to M neighbours of y, of which the first `count` are there.
+template <int M, class U>
+__device__ __forceinline__ void put_results(U* y, const Sum<U>* value, Index count, Write mode) {
+    using Results = Packed<U, M>;
+    if (count >= M && reinterpret_cast<std::uintptr_t>(y) % sizeof(Results) == 0) {
+        Results results{};
+        if (mode == Write::add) results = *reinterpret_cast<const Results*>(y);
+        for (int k = 0; k < M; ++k) put_element(results[k], value[k], mode);
+        *reinterpret_cast<Results*>(y) = results;
+        return;
     }
-};
+    for (int k = 0; k < M && k < count; ++k) put_element(y[k], value[k], mode);
+}
 
 template <class T, class U>
-__global__ void __launch_bounds__(sum_threads)
-    sum_kernel(const T* x, SumPlan plan, Sum<T> factor, U* y, Write mode) {  // y (parts, A, B)
-    GRADUS_SHARED(Sum<T>, sums, [sum_threads]);
-    const int t = static_cast<int>(threadIdx.x), lanes = sum_threads / plan.columns, lane = t / plan.columns;
-    const Index b = blockIdx.x % plan.column_blocks * plan.columns + t % plan.columns;
-    const Index rest = blockIdx.x / plan.column_blocks, a = rest % plan.A, part = rest / plan.A;
-    const Index end = min((part + 1) * plan.rows, plan.R);
-    Sum<T> sum = 0;
-    if (b < plan.B)
-        for (Index r = part * plan.rows + lane; r < end; r += lanes) sum += to_float(x[(a * plan.R + r) * plan.B + b]);
-    sums[t] = sum;
+__global__ void __launch_bounds__(reduction_threads)
+    sum_kernel(const T* x, ReductionPlan plan, Sum<T> factor, U* y, Write mode) {  // y (parts, A, B)
+    constexpr int N = vector_length<T>;
+    GRADUS_SHARED(Sum<T>, sums, [vector_length<T>][reduction_threads]);  // neighbouring threads use neighbouring banks
+    const ReductionPlace place(plan);
+    const T* const from = x + place.a * plan.elements;
+    Sum<T> sum[N] = {};
+    for (Index r = place.first; r < place.end; r += plan.lanes) {
+        const Index i = r * plan.width + place.b;
+        const Pack<T> pack = load_pack(from + i, plan.count(i, place.b));
+        for (int k = 0; k < N; ++k) sum[k] += to_float(pack[k]);
+    }
+    const int t = static_cast<int>(threadIdx.x);
+    for (int k = 0; k < N; ++k) sums[k][t] = sum[k];
     __syncthreads();
-    for (int half = lanes / 2; half > 0; half /= 2) {
-        if (lane < half) sums[t] += sums[t + half * plan.columns];
+    for (int half = plan.lanes / 2; half > 0; half /= 2) {
+        if (place.lane < half)
+            for (int k = 0; k < N; ++k) sums[k][t] += sums[k][t + half * plan.columns];
         __syncthreads();
     }
-    if (lane == 0 && b < plan.B) {
-        U& target = y[(part * plan.A + a) * plan.B + b];
-        Sum<U> value = static_cast<Sum<U>>(factor * sums[t]);
-        if (mode == Write::add) value += to_float(target);
-        target = from_float<U>(value);
+    if (place.lane > 0 || !place.is_there(plan)) return;
+    if (plan.folds) {
+        Sum<T> total = 0;
+        for (int k = 0; k < N; ++k) total += sums[k][t];
+        put_element(y[place.part * plan.A + place.a], factor * total, mode);
+        return;
     }
+    for (int k = 0; k < N; ++k) sum[k] = factor * sums[k][t];
+    constexpr int M = N < vector_length<U> ? N : vector_length<U>;  // a pack of T may be two packs of U
+    U* const to = y + (place.part * plan.A + place.a) * plan.width + place.b;
+    for (int k = 0; k < N; k += M) put_results<M>(to + k, sum + k, plan.width - place.b - k, mode);
 }
 
 // y(a, b) = factor * sum over r of x(a, r, b).
 template <class T, class U>
-void sum_middle_cuda(const T* x, const SumPlan& plan, Sum<T> factor, U* y, Write mode) {
-    const auto blocks = static_cast<unsigned>(plan.parts * plan.A * plan.column_blocks);
+void sum_middle_cuda(const T* x, const ReductionPlan& plan, Sum<T> factor, U* y, Write mode) {
+    if (plan.results() == 0) return;
     if (plan.parts == 1) {
-        launch(sum_kernel<T, U>, blocks, sum_threads, 0, current_stream(), x, plan, factor, y, mode);
+        launch(sum_kernel<T, U>, plan.blocks(), reduction_threads, 0, current_stream(), x, plan, factor, y, mode);
         return;
     }
-    const CudaBuffer<Sum<T>> partial(plan.parts * plan.A * plan.B);
-    launch(sum_kernel<T, Sum<T>>, blocks, sum_threads, 0, current_stream(), x, plan, Sum<T>(1), partial.data(),
-           Write::overwrite);
-    // The parts are rows of a matrix (parts, A * B).
-    SumPlan last(1, plan.parts, plan.A * plan.B);
-    last.parts = 1;
-    last.rows = last.R;
-    sum_middle_cuda(static_cast<const Sum<T>*>(partial.data()), last, factor, y, mode);
+    const CudaBuffer<Sum<T>> partial(plan.parts * plan.results());
+    launch(sum_kernel<T, Sum<T>>, plan.blocks(), reduction_threads, 0, current_stream(), x, plan, Sum<T>(1),
+           partial.data(), Write::overwrite);
+    const ReductionPlan last(1, plan.parts, plan.results(), vector_length<Sum<T>>);
+    sum_middle_cuda(static_cast<const Sum<T>*>(partial.data()), last.undivided(), factor, y, mode);
 }
 
-// The blocks of dimensions in `groups`, of which the last repeated one is summed, then the one before, and so on.
 template <class T, class U>
 void sum_groups_cuda(const T* x, std::vector<Broadcast::Group> groups, Sum<T> factor, U* y, Write mode) {
-    Index A = 1, R = 1, B = 1;
-    std::size_t summed = groups.size();  // the last repeated group
-    int repeated = 0;
-    for (std::size_t g = groups.size(); g-- > 0;) {
-        if (groups[g].repeats_x && repeated++ == 0) summed = g;
-    }
-    for (std::size_t g = 0; g < groups.size(); ++g) {
-        Index& extent = g < summed ? A : g == summed ? R : B;
-        extent *= groups[g].extent;
-    }
-    if (repeated <= 1) {
-        sum_middle_cuda(x, SumPlan(A, R, B), factor, y, mode);
+    const ReductionStep step(groups);
+    const ReductionPlan plan(step.A, step.R, step.B, vector_length<T>);
+    if (step.is_last) {
+        sum_middle_cuda(x, plan, factor, y, mode);
         return;
     }
-    const CudaBuffer<Sum<T>> once(A * B);
-    if (A * B > 0) sum_middle_cuda(x, SumPlan(A, R, B), Sum<T>(1), once.data(), Write::overwrite);
-    groups.erase(groups.begin() + static_cast<std::ptrdiff_t>(summed));
+    const CudaBuffer<Sum<T>> once(plan.results());
+    sum_middle_cuda(x, plan, Sum<T>(1), once.data(), Write::overwrite);
     sum_groups_cuda(static_cast<const Sum<T>*>(once.data()), groups, factor, y, mode);
 }
 
@@ -107,7 +93,7 @@ void sum_forward(Cuda, const Broadcast& pairs, Vector<const T> x, Sum<T> factor,
 
 template <class T>
 __global__ void __launch_bounds__(stride_threads)
-    sum_backward_kernel(BroadcastMap map, const T* dy, Sum<T> factor, T* dx, Index n, Write mode) {
+    sum_backward_kernel(StrideMap map, const T* dy, Sum<T> factor, T* dx, Index n, Write mode) {
     for (Index i = first_pack<T>(); i < n; i += pack_stride<T>()) {
         const Pack<T> slope = load_pack(dy, map, i, n - i);
         Sum<T> gradient[vector_length<T>];
@@ -118,8 +104,8 @@ __global__ void __launch_bounds__(stride_threads)
 template <class T>
 void sum_backward(Cuda, const Broadcast& pairs, Vector<const T> dy, Sum<T> factor, Vector<T> dx, Write mode) {
     if (dx.size() == 0) return;
-    launch(sum_backward_kernel<T>, pack_blocks<T>(dx.size()), stride_threads, 0, current_stream(),
-           BroadcastMap(pairs, false), dy.data(), factor, dx.data(), dx.size(), mode);
+    launch(sum_backward_kernel<T>, pack_blocks<T>(dx.size()), stride_threads, 0, current_stream(), map_of_x(pairs),
+           dy.data(), factor, dx.data(), dx.size(), mode);
 }
 
 }  // namespace gradus::inline GRADUS_ABI
