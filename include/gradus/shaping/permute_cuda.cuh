@@ -5,10 +5,11 @@
 //          of y. Warps read rows along u, put them into shared memory, and write columns of the tile, which are rows of
 //          y along v: both sides move whole sectors. (G. Ruetsch, P. Micikevicius: Optimizing Matrix Transpose in
 //          CUDA, NVIDIA 2009.) The other dimensions are a batch of such matrices.
-// Padding  A row of the tile is 33 elements long, not 32. Shared memory has 32 banks of 4 bytes: in rows of 32 floats a
-//          column lies in one bank, and its 32 elements come one after the other. With 33 element (v, u) is in bank
-//          (33*v + u) mod 32 = (v + u) mod 32, so a column is in 32 banks. For 16-bit types neighbours share a bank, and
-//          a column is still in 32: its words begin at 33*v/2. A double fills two banks, for half of a warp at a time.
+// Padding  Shared memory has 32 banks of 4 bytes. In rows of 32 floats a column of the tile lies in one bank, and its 32
+//          elements come one after the other. So a row is 33 floats long: element (v, u) is in bank (33*v + u) mod 32 =
+//          (v + u) mod 32, and a column in 32 banks. 32 elements of 16 bits are 16 words; with 2 more they are 17, and
+//          17*v mod 32 takes 32 different values too. A double fills two banks, (2*v + 2*u) mod 32 and the next one; a
+//          warp reads doubles in two halves.
 // Short    Where u or v has fewer than 8 elements, three quarters of a tile would be empty. A gather reads sectors up
 //          to 8 times there, but mostly from the cache.
 // Cost     reads x once and writes y once (and reads it, to add).
@@ -21,6 +22,8 @@ namespace gradus::inline GRADUS_ABI {
 
 inline constexpr int transpose_tile = 32;
 inline constexpr int transpose_rows = 8;  // of a tile that a block moves at once; four times
+template <class T>
+inline constexpr int transpose_padding = sizeof(T) < 4 ? 4 / sizeof(T) : 1;  // elements
 
 // A batch of matrices, x (V, U) with v `x_stride` apart and u neighbours, y (U, V) with u `y_stride` apart.
 struct TransposePlan {
@@ -53,7 +56,7 @@ struct TransposePlan {
 template <class T>
 __global__ void __launch_bounds__(transpose_tile* transpose_rows)
     transpose_kernel(TransposePlan plan, const T* x, T* y, Write mode) {
-    GRADUS_SHARED(T, tile, [transpose_tile][transpose_tile + 1]);
+    GRADUS_SHARED(T, tile, [transpose_tile][transpose_tile + transpose_padding<T>]);
     const int lane = static_cast<int>(threadIdx.x), first = static_cast<int>(threadIdx.y);
     const Index block = blockIdx.x, matrix = block / (plan.u_tiles * plan.v_tiles);
     const Index u_begin = block % plan.u_tiles * transpose_tile;

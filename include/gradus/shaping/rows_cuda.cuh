@@ -1,9 +1,9 @@
 // shaping/rows_cuda.cuh   The CUDA twins of rows.hpp.
 // What is selected is a walk through `large` with three strides (stride_map.hpp): rows of B neighbours, `count` rows
 // that are `step` rows apart, A matrices. With step 1 the rows of one a join to one run.
-// Whoever writes walks in order and looks the other side up. Where runs are whole packs both sides move in packs of 16
-// bytes. Where they are not, neighbouring threads take neighbouring elements: no run ends within a thread, and every
-// element costs its own divisions; these hide behind the memory where it is the slower one.
+// A thread takes element i of one side, in order, and looks the other side up. Where all runs begin and end at multiples
+// of 16 bytes it takes packs of them. Elsewhere neighbouring threads take neighbouring elements: whole sectors on both
+// sides, though less of them at once and divisions for every element.
 // Cost     reads and writes what is selected once; with Rest::zero it writes all of `large`, in the same pass.
 #pragma once
 
@@ -14,6 +14,19 @@
 #include "gradus/shaping/rows.hpp"
 
 namespace gradus::inline GRADUS_ABI {
+
+template <class T>
+bool begin_at_packs(const T* x, const T* y) {
+    return reinterpret_cast<std::uintptr_t>(x) % sizeof(Pack<T>) == 0 &&
+           reinterpret_cast<std::uintptr_t>(y) % sizeof(Pack<T>) == 0;
+}
+// Whether packs of a walk are aligned packs on the other side, which begins at `other`.
+template <class T>
+bool moves_in_packs(const StrideMap& map, const T* walked, const T* other) {
+    bool are_aligned = map.are_neighbours(vector_length<T>) && begin_at_packs(walked, other);
+    for (int d = 1; d < map.dimensions; ++d) are_aligned = are_aligned && map.stride[d] % vector_length<T> == 0;
+    return are_aligned;
+}
 
 // y(i) = x(map(i))
 template <class T>
@@ -38,7 +51,7 @@ __global__ void __launch_bounds__(stride_threads)
 template <class T>
 void gather_cuda(const StrideMap& map, const T* x, T* y, Index n, Write mode) {
     if (n == 0) return;
-    if (map.are_neighbours(vector_length<T>))
+    if (moves_in_packs(map, y, x))
         launch(gather_packs_kernel<T>, pack_blocks<T>(n), stride_threads, 0, current_stream(), map, x, y, n, mode);
     else
         launch(gather_elements_kernel<T>, stride_blocks(n), stride_threads, 0, current_stream(), map, x, y, n, mode);
@@ -108,13 +121,12 @@ __global__ void __launch_bounds__(stride_threads) place_elements_kernel(Rows row
 
 template <class T>
 void place_rows(Cuda, const Rows& rows, Vector<const T> small, Vector<T> large, Rest rest, Write mode) {
-    constexpr int N = vector_length<T>;
     const bool fills = rest == Rest::zero && mode == Write::overwrite;
     const Index n = fills ? large.size() : small.size();
     if (n == 0) return;
     if (fills) {
         const Rows longer = with_longer_rows(rows);
-        if (longer.B % N == 0)
+        if (longer.B % vector_length<T> == 0 && begin_at_packs(small.data(), large.data()))
             launch(place_packs_kernel<T>, pack_blocks<T>(n), stride_threads, 0, current_stream(), longer, small.data(),
                    large.data(), n);
         else
@@ -124,7 +136,7 @@ void place_rows(Cuda, const Rows& rows, Vector<const T> small, Vector<T> large, 
     }
     const StrideMap map = selection(rows);
     T* const to = large.data() + rows.start * rows.B;
-    if (map.are_neighbours(N))
+    if (moves_in_packs<T>(map, small.data(), to))
         launch(scatter_packs_kernel<T>, pack_blocks<T>(n), stride_threads, 0, current_stream(), map, small.data(), to,
                n, mode);
     else

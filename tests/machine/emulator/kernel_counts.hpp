@@ -25,6 +25,6 @@ gradus::emulator::KernelCounts counts_of_one(const std::string& name, const Body
     const std::vector<gradus::emulator::KernelCounts> counts = counts_of(body);
     REQUIRE(counts.size() == 1);
     INFO(gradus::emulator::table_of(counts));
-    CHECK(counts[0].kernel.substr(0, name.size()) == name);
+    CHECK(counts[0].kernel.find("gradus::" + name) == 0);
     return counts[0];
 }
