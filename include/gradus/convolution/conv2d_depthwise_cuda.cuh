@@ -5,7 +5,9 @@
 // Answer   A thread has one pack of channels (16 bytes) of four neighbouring outputs of a row. Neighbouring threads
 //          have neighbouring packs: every access to device memory is a run of up to 256 bytes.
 //          The windows of a block's channels lie in shared memory, as float, turned so that neighbouring channels are
-//          neighbours: ((taps), N/4, packs, 4) for packs of N, which makes 16-byte loads free of bank conflicts.
+//          neighbours: (taps, N/4, packs, 4) for packs of N, which makes 16-byte loads free of bank conflicts. Behind
+//          each tap lie 16 bytes more, so that the stores that turn them (neighbouring threads bring neighbouring taps)
+//          find different banks too.
 //          x is read through the first-level cache, KH*KW times. With packs of 8 Half an output and tap costs a warp 4
 //          passes for x (512 bytes, 128 a cycle) and 8 passes for the weights, which four outputs share: 4 + 8/4 = 6
 //          cycles, 54 for 3x3. To fetch 512 bytes of x and store 512 of y takes 1024 bytes at 10 bytes a cycle and
@@ -35,12 +37,17 @@ int depthwise_packs(Index channels) {
 }
 inline Index depthwise_tap_groups(Index KH, Index KW) { return KH * ((KW + depthwise_taps - 1) / depthwise_taps); }
 
+// What the windows of a block take: see the kernel.
+template <class T>
+Index depthwise_bytes(Index taps, int packs) {
+    return taps * (packs * vector_length<T> * Index{sizeof(Sum<T>)} + 16);
+}
+
 // Depthwise, with a window that fits into shared memory and, its taps in threes, into a block.
 template <class T>
 bool depthwise_fits(const Extents4& weight, const Conv2dOptions& options) {
     const auto [O, KH, KW, I] = weight;
-    const Index least_bytes = KH * KW * vector_length<T> * Index{sizeof(Sum<T>)};
-    return I == 1 && O == options.groups && least_bytes <= depthwise_shared_bytes &&
+    return I == 1 && O == options.groups && depthwise_bytes<T>(KH * KW, 1) <= depthwise_shared_bytes &&
            depthwise_tap_groups(KH, KW) <= depthwise_threads;
 }
 
@@ -49,17 +56,17 @@ __global__ void __launch_bounds__(depthwise_threads)
     conv2d_depthwise_kernel(Conv2dCorrelation shape, int packs, const T* in, const Sum<T>* weight, const Sum<T>* bias,
                             T* out, Write mode) {
     constexpr int N = vector_length<T>, V = vector_length<Sum<T>>, R = depthwise_outputs;
-    GRADUS_DYNAMIC_SHARED(Sum<T>, windows);  // (taps, N/V, packs, V)
+    GRADUS_DYNAMIC_SHARED(Sum<T>, windows);  // (taps, N/V, packs, V), and V numbers between taps
     const int C = shape.groups, t = static_cast<int>(threadIdx.x), pack = t % packs;
     const int block_channel = static_cast<int>(blockIdx.y) * packs * N, channel = block_channel + pack * N;
     const CorrelationAxis &rows = shape.rows, &columns = shape.columns;
 
-    const int taps = rows.taps * columns.taps;
+    const int taps = rows.taps * columns.taps, pitch = packs * N + V;  // of a tap
     for (int at = t; at < taps * packs * N; at += depthwise_threads) {
         const int tap = at % taps, k = at / taps;  // neighbours in `weight` are taps of one channel
         const Index source =
             (block_channel + k) * shape.weight_group + shape.weight_offset(tap / columns.taps, tap % columns.taps);
-        windows[((tap * (N / V) + k % N / V) * packs + k / N) * V + k % V] =
+        windows[tap * pitch + (k % N / V * packs + k / N) * V + k % V] =
             block_channel + k < C ? weight[source] : Sum<T>(0);
     }
     __syncthreads();
@@ -82,7 +89,7 @@ __global__ void __launch_bounds__(depthwise_threads)
             for (int v = 0; v < columns.taps; ++v) {
                 Sum<T> factor[N];
                 for (int part = 0; part < N / V; ++part) {
-                    const int place = (((u * columns.taps + v) * (N / V) + part) * packs + pack) * V;
+                    const int place = (u * columns.taps + v) * pitch + (part * packs + pack) * V;
                     const Pack<Sum<T>> loaded = *reinterpret_cast<const Pack<Sum<T>>*>(windows + place);
                     for (int n = 0; n < V; ++n) factor[part * V + n] = loaded[n];
                 }
@@ -106,9 +113,8 @@ template <class T>
 void conv2d_depthwise_correlate(const Conv2dCorrelation& shape, const T* in, const Sum<T>* weight, const Sum<T>* bias,
                                 T* out, Write mode) {
     const Index taps = Index(shape.rows.taps) * shape.columns.taps;
-    const Index pack_bytes = taps * vector_length<T> * Index{sizeof(Sum<T>)};
     int packs = depthwise_packs<T>(shape.groups);
-    while (packs > 1 && packs * pack_bytes > depthwise_shared_bytes) packs /= 2;
+    while (packs > 1 && depthwise_bytes<T>(taps, packs) > depthwise_shared_bytes) packs /= 2;
     const Index columns = packs * vector_length<T>, channel_blocks = (shape.groups + columns - 1) / columns;
     const Index runs = (shape.columns.outputs + depthwise_outputs - 1) / depthwise_outputs;
     const Index units = shape.images * shape.rows.outputs * runs;
@@ -117,8 +123,8 @@ void conv2d_depthwise_correlate(const Conv2dCorrelation& shape, const T* in, con
     const Index most = std::max<Index>(Index{8} * multiprocessors() / channel_blocks, 1);
     launch(conv2d_depthwise_kernel<T>,
            dim3(static_cast<unsigned>(std::min<Index>(needed, most)), static_cast<unsigned>(channel_blocks)),
-           depthwise_threads, static_cast<std::size_t>(packs * pack_bytes), current_stream(), shape, packs, in, weight,
-           bias, out, mode);
+           depthwise_threads, static_cast<std::size_t>(depthwise_bytes<T>(taps, packs)), current_stream(), shape, packs,
+           in, weight, bias, out, mode);
 }
 
 template <class T>

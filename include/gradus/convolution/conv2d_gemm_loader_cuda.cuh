@@ -149,17 +149,30 @@ struct ConvGemmWeightsLoader {
 };
 
 // The weights as the forward loader reads them: T, (groups, outputs, taps, padded). A phase of backward-data has some
-// of the taps alone.
+// of the taps alone, and outputs as neighbours in `weight`: a block turns a square of 32 x 32 (o, c) of one tap in
+// shared memory, so that reads and writes are runs of neighbours.
+inline constexpr int pack_weights_side = 32, pack_weights_threads = 256;
 template <class T>
-__global__ void __launch_bounds__(stride_threads)
-    conv2d_pack_weights_kernel(Conv2dCorrelation shape, const float* weight, T* packed, Index count) {
+__global__ void __launch_bounds__(pack_weights_threads)
+    conv2d_pack_weights_kernel(Conv2dCorrelation shape, const float* weight, T* packed) {
+    constexpr int side = pack_weights_side;
+    GRADUS_SHARED(float, square, [side][side + 1]);
     const int padded = conv_gemm_padded(shape.in), taps = shape.rows.taps * shape.columns.taps;
-    for (Index at = grid_thread(); at < count; at += grid_threads()) {
-        const int c = static_cast<int>(at % padded), tap = static_cast<int>(at / padded % taps);
-        const Index output = at / padded / taps, o = output % shape.out, group = output / shape.out;
-        const Index source = group * shape.weight_group + o * shape.weight_out + c * shape.weight_in +
-                             shape.weight_offset(tap / shape.columns.taps, tap % shape.columns.taps);
-        packed[at] = from_float<T>(c < shape.in ? weight[source] : 0.0f);
+    const int across = (padded + side - 1) / side, tile = static_cast<int>(blockIdx.x) / taps;
+    const int tap = static_cast<int>(blockIdx.x) % taps, c0 = tile % across * side, o0 = tile / across * side;
+    const Index group = blockIdx.y, first = group * shape.weight_group +
+                                            shape.weight_offset(tap / shape.columns.taps, tap % shape.columns.taps);
+    const bool out_is_inner = shape.weight_out < shape.weight_in;
+    for (int at = static_cast<int>(threadIdx.x); at < side * side; at += pack_weights_threads) {
+        const int o = out_is_inner ? at % side : at / side, c = out_is_inner ? at / side : at % side;
+        const bool is_there = o0 + o < shape.out && c0 + c < shape.in;
+        square[o][c] = is_there ? weight[first + (o0 + o) * shape.weight_out + (c0 + c) * shape.weight_in] : 0.0f;
+    }
+    __syncthreads();
+    for (int at = static_cast<int>(threadIdx.x); at < side * side; at += pack_weights_threads) {
+        const int o = o0 + at / side, c = c0 + at % side;
+        if (o >= shape.out || c >= padded) continue;
+        packed[((group * shape.out + o) * taps + tap) * padded + c] = from_float<T>(square[at / side][at % side]);
     }
 }
 

@@ -9,9 +9,9 @@
 // Layouts  DepthInner: neighbours in a tile are neighbours in depth, (rows, depth) and (columns, depth), as x and
 //          weights lie in forward. Otherwise (depth, rows) and (depth, columns), as x and dy lie where pixels are
 //          summed.
-// Banks    Lines of a tile are 8 elements longer than their content, 16 bytes: the 8 lines that a fragment's load goes
-//          through at once then start in 8 different groups of 4 banks (line lengths of 80, 144 and 272 bytes are 20,
-//          36 and 68 words; times 0 to 7, modulo 32, each gives 8 different multiples of 4).
+// Banks    A line of a tile is 8 elements longer than its content, which makes it an odd number of 16-byte words, and
+//          shared memory gives 8 of those at once. The 8 lines that a fragment's load goes through together then start
+//          at 8 different places.
 #pragma once
 
 #include "gradus/convolution/conv2d_correlation_cuda.cuh"
@@ -37,6 +37,7 @@ struct ConvGemmTiles {
     static constexpr int b_pitch = (DepthInner ? conv_gemm_depth : conv_gemm_columns) + 8;
     static constexpr int a_size = (DepthInner ? conv_gemm_rows : conv_gemm_depth) * a_pitch;
     static constexpr int b_size = (DepthInner ? conv_gemm_columns : conv_gemm_depth) * b_pitch;
+    static_assert(a_pitch * 2 / 16 % 2 == 1 && b_pitch * 2 / 16 % 2 == 1, "lines start in the same banks");
     static constexpr int stage_size = a_size + b_size;  // elements; b follows a
     // The sums, as float, at the end: (rows, columns), or (columns, rows) where that is how they go to memory.
     static constexpr int sum_pitch = (DepthInner ? conv_gemm_columns : conv_gemm_rows) + 4;

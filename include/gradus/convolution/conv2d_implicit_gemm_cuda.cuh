@@ -122,12 +122,13 @@ template <class T>
 void conv2d_gemm_correlate(const Conv2dCorrelation& shape, const T* in, const float* weight, const float* bias, T* out,
                            Write mode) {
     check_implicit_gemm(shape);
-    const Index count =
-        Index(shape.groups) * shape.out * shape.rows.taps * shape.columns.taps * conv_gemm_padded(shape.in);
-    const CudaBuffer<T> packed(std::max<Index>(count, 8));  // a pixel without a tap has no weights
-    if (count > 0)
-        launch(conv2d_pack_weights_kernel<T>, stride_blocks(count), stride_threads, 0, current_stream(), shape, weight,
-               packed.data(), count);
+    const int padded = conv_gemm_padded(shape.in);
+    const Index taps = Index(shape.rows.taps) * shape.columns.taps;
+    const CudaBuffer<T> packed(std::max<Index>(taps * padded * shape.out * shape.groups, 1));
+    const Index squares = taps * blocks_for(padded, pack_weights_side) * blocks_for(shape.out, pack_weights_side);
+    if (squares > 0)  // a pixel that no output has read has no tap
+        launch(conv2d_pack_weights_kernel<T>, dim3(static_cast<unsigned>(squares), static_cast<unsigned>(shape.groups)),
+               pack_weights_threads, 0, current_stream(), shape, weight, packed.data());
     const int out_blocks = (shape.out + conv_gemm_columns - 1) / conv_gemm_columns;
     const dim3 grid(blocks_for(shape.pixels(), conv_gemm_rows), static_cast<unsigned>(out_blocks * shape.groups));
     const auto kernel = loads_in_packs(shape.in, in) ? conv2d_gemm_kernel<T, true> : conv2d_gemm_kernel<T, false>;
