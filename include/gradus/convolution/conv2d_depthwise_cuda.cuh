@@ -51,8 +51,9 @@ bool depthwise_fits(const Extents4& weight, const Conv2dOptions& options) {
            depthwise_tap_groups(KH, KW) <= depthwise_threads;
 }
 
+// Two blocks a multiprocessor leave 128 registers a thread; left to itself the compiler takes 80 and spills.
 template <class T>
-__global__ void __launch_bounds__(depthwise_threads)
+__global__ void __launch_bounds__(depthwise_threads, 2)
     conv2d_depthwise_kernel(Conv2dCorrelation shape, int packs, const T* in, const Sum<T>* weight, const Sum<T>* bias,
                             T* out, Write mode) {
     constexpr int N = vector_length<T>, V = vector_length<Sum<T>>, R = depthwise_outputs;

@@ -15,7 +15,7 @@
 
 namespace gradus::inline GRADUS_ABI {
 
-constexpr int conv_gemm_padded(int channels) { return (channels + 7) / 8 * 8; }
+GRADUS_HOST_DEVICE constexpr int conv_gemm_padded(int channels) { return (channels + 7) / 8 * 8; }
 
 // 8 elements to shared memory; of the source the first `count` are there, none if count <= 0. `anywhere` is an address
 // that may be read.
