@@ -31,8 +31,8 @@ constexpr int tile = 16;
 
 enum class Fault { none, race, missing_barrier, uncoalesced };
 
-// C = A B for matrices (n, n). A block of 16 x 16 threads makes a tile of C, a thread one number of it. Each number of A
-// and B would be read n times from device memory; the block copies tiles of A and B to shared memory, which is some
+// C = A B for matrices (n, n). A block of 16 x 16 threads makes a tile of C, a thread one number of it. Each number of
+// A and B would be read n times from device memory; the block copies tiles of A and B to shared memory, which is some
 // twenty times as fast, and reads them there: that leaves n / 16 reads.
 template <Fault planted>
 __global__ void __launch_bounds__(tile* tile) product_kernel(const float* a, const float* b, float* c, int n) {
