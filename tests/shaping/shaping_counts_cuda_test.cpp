@@ -1,4 +1,5 @@
-// What rows_cuda.cuh and permute_cuda.cuh ask of the memory, and that no two threads race. Linked with the race checker.
+// What rows_cuda.cuh and permute_cuda.cuh ask of the memory, and that no two threads race. Linked with the race
+// checker.
 #include "gradus/shaping/permute_cuda.cuh"
 #include "gradus/shaping/rows_cuda.cuh"
 

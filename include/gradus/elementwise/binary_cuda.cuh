@@ -12,7 +12,8 @@ namespace gradus::inline GRADUS_ABI {
 
 template <class Function, class T>
 __global__ void __launch_bounds__(stride_threads)
-    binary_forward_kernel(Function g, StrideMap x_map, StrideMap y_map, const T* x, const T* y, T* z, Index n) {
+    binary_forward_kernel(Function g, const __grid_constant__ StrideMap x_map, const __grid_constant__ StrideMap y_map,
+                          const T* x, const T* y, T* z, Index n) {
     for (Index i = first_pack<T>(); i < n; i += pack_stride<T>()) {
         const Pack<T> a = load_pack(x, x_map, i, n - i), b = load_pack(y, y_map, i, n - i);
         Pack<T> out;
@@ -31,8 +32,9 @@ void binary_forward(Cuda, const Function& g, const Broadcast& pairs, Vector<cons
 // out = dz * dg/doperand, for every element of z. U is T or Sum<T>.
 template <class Function, class T, class U>
 __global__ void __launch_bounds__(stride_threads)
-    binary_slopes_kernel(Function g, Operand operand, StrideMap x_map, StrideMap y_map, const T* x, const T* y,
-                         const T* dz, U* out, Index n, Write mode) {
+    binary_slopes_kernel(Function g, Operand operand, const __grid_constant__ StrideMap x_map,
+                         const __grid_constant__ StrideMap y_map, const T* x, const T* y, const T* dz, U* out, Index n,
+                         Write mode) {
     constexpr int N = vector_length<T>, M = vector_length<U>;  // a pack of T is one or two of U
     for (Index i = first_pack<T>(); i < n; i += pack_stride<T>()) {
         const Pack<T> a = load_pack(x, x_map, i, n - i), b = load_pack(y, y_map, i, n - i);

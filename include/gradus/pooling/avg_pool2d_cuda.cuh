@@ -48,12 +48,14 @@ __global__ void __launch_bounds__(stride_threads)
         const PixelPack in = inputs.at<T>(item);
         const IndexRange is = rows.readers(in.h), js = columns.readers(in.w);
         Sum<T> sum[N] = {};
-        for (Index i = is.begin; i < is.end; ++i)
+        for (Index i = is.begin; i < is.end; ++i) {
+            const Index height = rows.divisor(i);
             for (Index j = js.begin; j < js.end; ++j) {
                 const Pack<T> slope = load_pack(dy + outputs.index(in.n, i, j, in.c), in.count);
-                const Sum<T> share = 1 / static_cast<Sum<T>>(rows.divisor(i) * columns.divisor(j));
+                const Sum<T> share = 1 / static_cast<Sum<T>>(height * columns.divisor(j));
                 for (int k = 0; k < N; ++k) sum[k] += to_float(slope[k]) * share;
             }
+        }
         put_pack(dx + inputs.index(in.n, in.h, in.w, in.c), sum, in.count, mode);
     }
 }

@@ -1,6 +1,6 @@
 // pooling/global_avg_pool2d_cuda.cuh   The CUDA twins of global_avg_pool2d.hpp.
-// The mean over an image is a sum over the middle of (N, H*W, C), and its gradient the gradient of that sum: the kernels
-// are those of sum_cuda.cuh, with the factor 1 / (H*W).
+// The mean over an image is a sum over the middle of (N, H*W, C), and its gradient the gradient of that sum: the
+// kernels are those of sum_cuda.cuh, with the factor 1 / (H*W).
 // Cost     reads x once; backward writes dx once, and reads dy mostly from the cache.
 #pragma once
 

@@ -1,7 +1,7 @@
-// pooling/pixel_packs_cuda.cuh   The work of a pooling kernel: packs of neighbouring channels of the pixels of an image.
-// Images are NHWC, so the channels of a pixel are neighbours. A thread takes 16 bytes of them; neighbouring threads take
-// the next ones, then those of the next pixel. Where the channels are no multiple of a pack, the last pack of a pixel is
-// incomplete.
+// pooling/pixel_packs_cuda.cuh   The work of a pooling kernel: packs of channels of the pixels of an image.
+// Images are NHWC, so the channels of a pixel are neighbours. A thread takes 16 bytes of them; neighbouring threads
+// take the next ones, then those of the next pixel. Where the channels are no multiple of a pack, the last pack of a
+// pixel is incomplete.
 #pragma once
 
 #include <cstdint>

@@ -27,10 +27,12 @@ void max_columns(const float* x, Index R, Index B, Index count, std::int64_t* ro
     GRADUS_UNROLL for (int j = 0; j < N; ++j) best[j] = load(x + j * vec_floats);
     for (Index r = 1; r < R; ++r) {
         GRADUS_UNROLL for (int j = 0; j < N; ++j) {
-            const Vec value = load(x + r * B + j * vec_floats);
-            const IntVec wins = (value > best[j]) | ((value != value) & (best[j] == best[j]));  // is_above()
-            best[j] = wins ? value : best[j];
-            row[j] = wins ? static_cast<int>(r) - IntVec{} : row[j];
+            // (Named one by one: nvcc cannot choose between elements of an array whose length is a parameter.)
+            const Vec value = load(x + r * B + j * vec_floats), before = best[j];
+            const IntVec here = static_cast<int>(r) - IntVec{}, row_before = row[j];
+            const IntVec wins = (value > before) | ((value != value) & (before == before));  // is_above()
+            best[j] = wins ? value : before;
+            row[j] = wins ? here : row_before;
         }
     }
     for (Index l = 0; l < count; ++l) rows[l] = row[l / vec_floats][l % vec_floats];

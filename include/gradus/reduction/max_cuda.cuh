@@ -15,8 +15,8 @@
 
 namespace gradus::inline GRADUS_ABI {
 
-// 32 bits are enough for the rows of a part, or its elements where B is 1: there are at least 256 parts and blocks, so x
-// would have 2^39 elements.
+// 32 bits are enough for the rows of a part, or its elements where B is 1: a reduction that long has 256 parts and
+// blocks at least, so x would have 2^39 elements.
 template <class S>
 struct MaxCandidate {
     S value;

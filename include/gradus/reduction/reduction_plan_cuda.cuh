@@ -8,8 +8,8 @@
 //          a, instead.
 // B = 1    The R elements of an a are a matrix whose width is one pack, of which the last row may be incomplete. So
 //          packs are read here too. In the end the pack itself is reduced to one element (`folds`).
-// Parts    Where that makes few blocks, the rows are cut into parts, whose results a second launch reduces. How, follows
-//          from A, R, B and the element type alone: every card and every run gives the same bits, without atomics.
+// Parts    Where that makes few blocks, the rows are cut into parts, whose results a second launch reduces. How, is a
+//          matter of A, R, B and the element type alone: every card and every run gives the same bits, without atomics.
 // Cost     reads (A, R, B) once, at the rate of the memory where B is 1 or whole packs. Rows of other widths are not
 //          aligned; their packs are read element by element, mostly from the first-level cache.
 #pragma once

@@ -93,7 +93,7 @@ void sum_forward(Cuda, const Broadcast& pairs, Vector<const T> x, Sum<T> factor,
 
 template <class T>
 __global__ void __launch_bounds__(stride_threads)
-    sum_backward_kernel(StrideMap map, const T* dy, Sum<T> factor, T* dx, Index n, Write mode) {
+    sum_backward_kernel(const __grid_constant__ StrideMap map, const T* dy, Sum<T> factor, T* dx, Index n, Write mode) {
     for (Index i = first_pack<T>(); i < n; i += pack_stride<T>()) {
         const Pack<T> slope = load_pack(dy, map, i, n - i);
         Sum<T> gradient[vector_length<T>];

@@ -5,11 +5,11 @@
 //          of y. Warps read rows along u, put them into shared memory, and write columns of the tile, which are rows of
 //          y along v: both sides move whole sectors. (G. Ruetsch, P. Micikevicius: Optimizing Matrix Transpose in
 //          CUDA, NVIDIA 2009.) The other dimensions are a batch of such matrices.
-// Padding  Shared memory has 32 banks of 4 bytes. In rows of 32 floats a column of the tile lies in one bank, and its 32
-//          elements come one after the other. So a row is 33 floats long: element (v, u) is in bank (33*v + u) mod 32 =
-//          (v + u) mod 32, and a column in 32 banks. 32 elements of 16 bits are 16 words; with 2 more they are 17, and
-//          17*v mod 32 takes 32 different values too. A double fills two banks, (2*v + 2*u) mod 32 and the next one; a
-//          warp reads doubles in two halves.
+// Padding  Shared memory has 32 banks of 4 bytes. In rows of 32 floats a column of the tile lies in one bank, and its
+//          32 elements come one after the other. So a row is 33 floats long: element (v, u) is in bank (33*v + u) mod
+//          32 = (v + u) mod 32, and a column in 32 banks. 32 elements of 16 bits are 16 words; with 2 more they are 17,
+//          and 17*v mod 32 takes 32 different values too. A double fills two banks, (2*v + 2*u) mod 32 and the next
+//          one; a warp reads doubles in two halves.
 // Short    Where u or v has fewer than 8 elements, three quarters of a tile would be empty. A gather reads sectors up
 //          to 8 times there, but mostly from the cache.
 // Cost     reads x once and writes y once (and reads it, to add).

@@ -1,9 +1,9 @@
 // shaping/rows_cuda.cuh   The CUDA twins of rows.hpp.
 // What is selected is a walk through `large` with three strides (stride_map.hpp): rows of B neighbours, `count` rows
 // that are `step` rows apart, A matrices. With step 1 the rows of one a join to one run.
-// A thread takes element i of one side, in order, and looks the other side up. Where all runs begin and end at multiples
-// of 16 bytes it takes packs of them. Elsewhere neighbouring threads take neighbouring elements: whole sectors on both
-// sides, though less of them at once and divisions for every element.
+// A thread takes element i of one side, in order, and looks the other side up. Where all runs begin and end at
+// multiples of 16 bytes it takes packs of them. Elsewhere neighbouring threads take neighbouring elements, which is
+// less at once, and divide for every element; along a run both sides still move whole sectors.
 // Cost     reads and writes what is selected once; with Rest::zero it writes all of `large`, in the same pass.
 #pragma once
 
@@ -31,7 +31,7 @@ bool moves_in_packs(const StrideMap& map, const T* walked, const T* other) {
 // y(i) = x(map(i))
 template <class T>
 __global__ void __launch_bounds__(stride_threads)
-    gather_packs_kernel(StrideMap map, const T* x, T* y, Index n, Write mode) {
+    gather_packs_kernel(const __grid_constant__ StrideMap map, const T* x, T* y, Index n, Write mode) {
     for (Index i = first_pack<T>(); i < n; i += pack_stride<T>()) {
         const Pack<T> pack = load_pack(x, map, i, n - i);
         if (mode == Write::overwrite) {
@@ -45,7 +45,7 @@ __global__ void __launch_bounds__(stride_threads)
 }
 template <class T>
 __global__ void __launch_bounds__(stride_threads)
-    gather_elements_kernel(StrideMap map, const T* x, T* y, Index n, Write mode) {
+    gather_elements_kernel(const __grid_constant__ StrideMap map, const T* x, T* y, Index n, Write mode) {
     for (Index i = grid_thread(); i < n; i += grid_threads()) put_element(y[i], to_float(x[map.index(i)]), mode);
 }
 template <class T>
@@ -60,7 +60,7 @@ void gather_cuda(const StrideMap& map, const T* x, T* y, Index n, Write mode) {
 // y(map(i)) = x(i)
 template <class T>
 __global__ void __launch_bounds__(stride_threads)
-    scatter_packs_kernel(StrideMap map, const T* x, T* y, Index n, Write mode) {
+    scatter_packs_kernel(const __grid_constant__ StrideMap map, const T* x, T* y, Index n, Write mode) {
     for (Index i = first_pack<T>(); i < n; i += pack_stride<T>()) {
         const Pack<T> pack = load_pack(x + i, n - i);
         Sum<T> value[vector_length<T>];
@@ -70,7 +70,7 @@ __global__ void __launch_bounds__(stride_threads)
 }
 template <class T>
 __global__ void __launch_bounds__(stride_threads)
-    scatter_elements_kernel(StrideMap map, const T* x, T* y, Index n, Write mode) {
+    scatter_elements_kernel(const __grid_constant__ StrideMap map, const T* x, T* y, Index n, Write mode) {
     for (Index i = grid_thread(); i < n; i += grid_threads()) put_element(y[map.index(i)], to_float(x[i]), mode);
 }
 

@@ -5,6 +5,8 @@
 // repeated, any number for a selection or a permutation. They are added from the innermost to the outermost, and join
 // where they walk on as one. The outermost takes what is left of an index, so that a map of one dimension costs no
 // division, and one of two costs one.
+// A kernel takes it as `const __grid_constant__ StrideMap`: since its arrays are indexed by a variable, it would be
+// copied to every thread's local memory otherwise.
 #pragma once
 
 #include "gradus/machine/cuda/grid_stride.hpp"
