@@ -20,7 +20,11 @@
 #include "gradus/machine/cuda/cuda_memory.hpp"
 
 // 3. The kernels of the operations
+#include "gradus/machine/cuda/broadcast_map.hpp"
 #include "gradus/elementwise/unary_cuda.cuh"
+#include "gradus/reduction/sum_cuda.cuh"
+#include "gradus/elementwise/binary_cuda.cuh"
+#include "gradus/elementwise/dropout_cuda.cuh"
 
 // 4. CUDA on a CPU: how the emulator runs them
 #if defined(GRADUS_EMULATE_CUDA) && !defined(__CUDACC__)

@@ -26,16 +26,18 @@ private:
     bool before_;
 };
 
-// Fails where x holds a value that is not finite. `what` is "the result" or "the gradient of input 0"; the layer's path
-// is added by fail(), from the open LayerScope.
+// Fails where an element of x is not finite. `what` is "the result" or "the gradient of input 0"; the layer's path is
+// added by fail(), from the open LayerScope.
+inline void check_finite_element(std::string_view operation, std::string_view what, const Shape& shape, Index i,
+                                 double value) {
+    GRADUS_CHECK(std::isfinite(value), operation, ": ", what, " of shape ", shape, " holds ",
+                 std::isnan(value) ? "a nan" : "an infinity", " at element ", i);
+}
 template <class T, class D>
 void check_finite(std::string_view operation, std::string_view what, const Tensor<T, D>& x) {
     const std::vector<T> values = x.to_vector();
-    for (std::size_t i = 0; i < values.size(); ++i) {
-        const double value = static_cast<double>(values[i]);
-        GRADUS_CHECK(std::isfinite(value), operation, ": ", what, " of shape ", x.shape(), " holds ",
-                     std::isnan(value) ? "a nan" : "an infinity", " at element ", i);
-    }
+    for (std::size_t i = 0; i < values.size(); ++i)
+        check_finite_element(operation, what, x.shape(), static_cast<Index>(i), static_cast<double>(values[i]));
 }
 
 }  // namespace gradus::inline GRADUS_ABI

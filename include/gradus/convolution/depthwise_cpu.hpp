@@ -47,7 +47,11 @@ struct DepthwiseWeights {
 
 template <int Distance, int... Lane>
 GRADUS_INLINE Vec exchanged(Vec v, std::integer_sequence<int, Lane...>) {
+#if defined(__CUDACC__)  // whose front end loses the dots on the way to g++
+    return Vec{v[Lane ^ Distance]...};
+#else
     return __builtin_shufflevector(v, v, (Lane ^ Distance)...);
+#endif
 }
 // sum += weight * x of the lanes at distances 0 to Distance; the weights of two distances lie `step` floats apart.
 template <int Distance, int Pixels>

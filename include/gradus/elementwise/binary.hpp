@@ -7,7 +7,7 @@
 //   (2) dy(j) = sum over all i with b(i) = j of dz(i) * dg/dy(x(a(i)), y(b(i)))
 // Deviates z always has the type of x and y; a plain number is rounded to Sum<T>, not to T.
 // Cost     reads x, y and writes z. Keeps an operand only for a derivative that is computed from it: a product keeps
-//          x for dy and y for dx, a sum nothing. Twin: binary_cpu.hpp
+//          x for dy and y for dx, a sum nothing. Twins: binary_cpu.hpp, binary_cuda.cuh
 #pragma once
 
 #include <memory>

@@ -8,7 +8,7 @@
 // The mask is never stored. m(i) depends on the generator's state and on i alone (core/random.hpp), so backward
 // computes it again, and any number of threads gives the same one.
 // Cost     ten rounds of Philox for every four elements, forward and again backward. Keeps nothing but the generator.
-//          Twin: dropout_cpu.hpp
+//          Twins: dropout_cpu.hpp, dropout_cuda.cuh
 #pragma once
 
 #include <memory>

@@ -17,10 +17,10 @@ namespace gradus::inline GRADUS_ABI {
 struct Math {
     template <class S>
     GRADUS_HOST_DEVICE static S constant(double value) {
-        if constexpr (std::is_same_v<S, Vec>)
-            return broadcast(static_cast<float>(value));
-        else
+        if constexpr (std::is_arithmetic_v<S>)  // nvcc does not let a function of the card name a Vec
             return static_cast<S>(value);
+        else
+            return broadcast(static_cast<float>(value));
     }
     template <class S>
     GRADUS_HOST_DEVICE static S select(bool condition, S yes, S no) {

@@ -31,14 +31,9 @@ __global__ void __launch_bounds__(stride_threads)
     unary_backward_kernel(Function g, const T* kept, const T* dy, T* dx, Index n, Write mode) {
     for (Index i = first_pack<T>(); i < n; i += pack_stride<T>()) {
         const Pack<T> source = load_pack(kept + i, n - i), slope = load_pack(dy + i, n - i);
-        Pack<T> out{};
-        if (mode == Write::add) out = load_pack(dx + i, n - i);
-        for (int k = 0; k < vector_length<T>; ++k) {
-            Sum<T> gradient = to_float(slope[k]) * g.derivative(to_float(source[k]));
-            if (mode == Write::add) gradient += to_float(out[k]);
-            out[k] = from_float<T>(gradient);
-        }
-        store_pack(dx + i, out, n - i);
+        Sum<T> gradient[vector_length<T>];
+        for (int k = 0; k < vector_length<T>; ++k) gradient[k] = to_float(slope[k]) * g.derivative(to_float(source[k]));
+        put_pack(dx + i, gradient, n - i, mode);
     }
 }
 template <class Function, class T>

@@ -7,7 +7,8 @@
 // Backward of f = sum dy*y:
 //   (1) dx(n, h, w, c) = sum over windows i, j that read (h, w) of dy(n, i, j, c) / size(i, j)
 // Adaptive pooling is the same with windows that follow from the size of the output.
-// Cost     K*K additions an output; the backward pass reads dy (K/s)^2 times, from the cache. Twin: avg_pool2d_cpu.hpp
+// Cost     K*K additions an output; the backward pass reads dy (K/s)^2 times, from the cache.
+//          Twins: avg_pool2d_cpu.hpp, avg_pool2d_cuda.cuh
 #pragma once
 
 #include <memory>

@@ -4,7 +4,7 @@
 // Shapes   x (N, H, W, C), y (N, C)
 // Forward  y(n, c) = 1/(H*W) sum over h, w of x(n, h, w, c)
 // Backward of f = sum dy*y:   dx(n, h, w, c) = dy(n, c) / (H*W)
-// Cost     one pass over x, one over dx. Twin: global_avg_pool2d_cpu.hpp
+// Cost     one pass over x, one over dx. Twins: global_avg_pool2d_cpu.hpp, global_avg_pool2d_cuda.cuh
 #pragma once
 
 #include <memory>

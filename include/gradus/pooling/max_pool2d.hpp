@@ -9,7 +9,7 @@
 //   (1) dx(n, h, w, c) = sum over windows i, j that read (h, w) of dy(n, i, j, c) where (h, w) won, else 0
 // Saved    the winner's place in its window, one byte for each output: windows have at most 16 x 16 pixels.
 // Cost     K*K comparisons an output; the backward pass reads dy and winner (K/s)^2 times, from the cache.
-//          Twin: max_pool2d_cpu.hpp
+//          Twins: max_pool2d_cpu.hpp, max_pool2d_cuda.cuh
 #pragma once
 
 #include <memory>

@@ -5,7 +5,7 @@
 // Backward of f = sum dy*y: only the element at position(j) moved y(j), so dx(position(j)) = dy(j), all other dx are 0.
 //          At a tie f has no derivative; the first of the largest elements takes it all.
 // A NaN is the maximum of whatever it is in, so that it is not lost. Errors: a maximum of no elements.
-// Cost     reads x once; keeps one int64 for every element of y. Twin: max_cpu.hpp
+// Cost     reads x once; keeps one int64 for every element of y. Twins: max_cpu.hpp, max_cuda.cuh
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@
 namespace gradus::inline GRADUS_ABI {
 
 template <class S>
-bool is_above(S a, S b) {
+GRADUS_HOST_DEVICE bool is_above(S a, S b) {
     return a > b || (a != a && b == b);
 }
 
@@ -72,6 +72,11 @@ Variable<T, D> max(const Variable<T, D>& x, const std::vector<int>& dimensions =
     return Variable<T, D>(y, node);
 }
 
+// From positions in all of x to those along a dimension of `extent` elements, which are `stride` apart.
+inline void positions_along(Reference, Vector<std::int64_t> positions, Index stride, Index extent) {
+    for (Index j = 0; j < positions.size(); ++j) positions(j) = positions(j) / stride % extent;
+}
+
 // The index of the largest element along one dimension, which disappears. Has no derivative.
 template <FloatingElement T, Device D>
 Tensor<std::int64_t, D> argmax(const Tensor<T, D>& x, int dimension = -1) {
@@ -80,9 +85,9 @@ Tensor<std::int64_t, D> argmax(const Tensor<T, D>& x, int dimension = -1) {
     Tensor<std::int64_t, D> positions(reduced_shape("argmax", x.shape(), {dimension}, false));
     const Vector<std::int64_t> result = positions.template write<1>();
     max_positions(D{}, Broadcast("argmax", kept, x.shape()), x.template read<1>(), result);
-    Index stride = 1;  // from the position in all of x to the one along the dimension
+    Index stride = 1;
     for (int d = dimension < 0 ? dimension + x.rank() + 1 : dimension + 1; d < x.rank(); ++d) stride *= x.shape()[d];
-    for (Index j = 0; j < result.size(); ++j) result(j) = result(j) / stride % x.shape()[dimension];
+    positions_along(D{}, result, stride, x.shape()[dimension]);
     return positions;
 }
 

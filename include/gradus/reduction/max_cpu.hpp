@@ -27,10 +27,12 @@ void max_columns(const float* x, Index R, Index B, Index count, std::int64_t* ro
     GRADUS_UNROLL for (int j = 0; j < N; ++j) best[j] = load(x + j * vec_floats);
     for (Index r = 1; r < R; ++r) {
         GRADUS_UNROLL for (int j = 0; j < N; ++j) {
-            const Vec value = load(x + r * B + j * vec_floats);
-            const IntVec wins = (value > best[j]) | ((value != value) & (best[j] == best[j]));  // is_above()
-            best[j] = wins ? value : best[j];
-            row[j] = wins ? static_cast<int>(r) - IntVec{} : row[j];
+            // (Named one by one: nvcc cannot choose between elements of an array whose length is a parameter.)
+            const Vec value = load(x + r * B + j * vec_floats), before = best[j];
+            const IntVec here = static_cast<int>(r) - IntVec{}, row_before = row[j];
+            const IntVec wins = (value > before) | ((value != value) & (before == before));  // is_above()
+            best[j] = wins ? value : before;
+            row[j] = wins ? here : row_before;
         }
     }
     for (Index l = 0; l < count; ++l) rows[l] = row[l / vec_floats][l % vec_floats];
@@ -99,6 +101,9 @@ void max_backward(Cpu, Vector<const std::int64_t> positions, Vector<const T> dy,
     if (mode == Write::overwrite)
         for_chunks(dx.size(), [&](Index begin, Index end) { std::fill(dx.data() + begin, dx.data() + end, T(0)); });
     max_backward(Reference{}, positions, dy, dx, Write::add);
+}
+inline void positions_along(Cpu, Vector<std::int64_t> positions, Index stride, Index extent) {
+    positions_along(Reference{}, positions, stride, extent);
 }
 
 }  // namespace gradus::inline GRADUS_ABI

@@ -6,7 +6,7 @@
 // Backward of g = sum dy*y: every x(i) is in one y(j) only, so dx(i) = f * dy(j).
 // Deviates the order of a sum depends on the shape alone; sums are in Sum<T>, also of Half. A mean of no elements is
 //          0/0, as it is in numpy; a sum of none is 0.
-// Cost     reads x once; keeps nothing for backward. Twin: sum_cpu.hpp
+// Cost     reads x once; keeps nothing for backward. Twins: sum_cpu.hpp, sum_cuda.cuh
 #pragma once
 
 #include <memory>

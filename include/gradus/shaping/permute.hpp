@@ -4,7 +4,7 @@
 //     flatten(x)                 (N, H, W, C) to (N, C*H*W), channels first: the order of PyTorch's linear weights
 // Forward  dimension k of y is dimension order[k] of x: y(i_0, i_1, ..) = x with i_k as index number order[k]
 // Backward of f = sum dy*y: dx = dy with the inverse permutation
-// Cost     a copy; keeps nothing. Twin: permute_cpu.hpp
+// Cost     a copy; keeps nothing. Twins: permute_cpu.hpp, permute_cuda.cuh
 #pragma once
 
 #include <array>

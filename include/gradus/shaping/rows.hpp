@@ -4,7 +4,7 @@
 //     take_rows    small(a, i, b) = large(a, start + step*i, b)
 //     place_rows   large(a, start + step*i, b) = small(a, i, b), all other rows 0 or left alone
 // Each is the other's gradient: slice takes and its backward places, pad and concat place and their backward takes.
-// Cost     one pass over what is read and written. Twins: rows_cpu.hpp
+// Cost     one pass over what is read and written. Twins: rows_cpu.hpp, rows_cuda.cuh
 #pragma once
 
 #include "gradus/autograd/variable.hpp"

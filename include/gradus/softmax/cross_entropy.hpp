@@ -109,13 +109,16 @@ void cross_entropy_backward(Reference, Matrix<const T> z, const CrossEntropyTarg
     }
 }
 
+inline void check_label(const char* operation, std::int64_t label, Index row, Index rows, Index classes,
+                        std::int64_t ignore_index) {
+    GRADUS_CHECK((0 <= label && label < classes) || label == ignore_index, operation, ": label ", label, " of row ",
+                 row, " is no class: the ", rows, " rows of logits have the classes 0 to ", classes - 1);
+}
 template <HostDevice D>
 void check_labels(D, const char* operation, Vector<const std::int64_t> labels, Index classes,
                   std::int64_t ignore_index) {
     for (Index n = 0; n < labels.size(); ++n)
-        GRADUS_CHECK((0 <= labels(n) && labels(n) < classes) || labels(n) == ignore_index, operation, ": label ",
-                     labels(n), " of row ", n, " is no class: the ", labels.size(),
-                     " rows of logits have the classes 0 to ", classes - 1);
+        check_label(operation, labels(n), n, labels.size(), classes, ignore_index);
 }
 
 // The tensors behind CrossEntropyTargets.

@@ -24,6 +24,9 @@
 #define GRADUS_NOT_INLINE inline __attribute__((noinline))
 // Loops over the registers of a block have constant bounds and must disappear.
 #define GRADUS_UNROLL _Pragma("GCC unroll 32")
+#if defined(__CUDACC__)
+#pragma nv_diag_suppress 1675  // nvcc does not know that pragma, and hands it on to g++
+#endif
 
 namespace gradus::inline GRADUS_ABI {
 

@@ -40,4 +40,22 @@ inline void zero_bytes(Cuda, void* target, std::size_t bytes) {
     check_cuda(cudaMemsetAsync(target, 0, bytes, current_stream()), "cudaMemsetAsync", " of ", bytes, " bytes");
 }
 
+// Scratch memory of kernels: `count` uninitialised elements, given back at the end of the scope; what is queued by then
+// still has them.
+template <class T>
+class CudaBuffer {
+public:
+    explicit CudaBuffer(Index count)
+        : bytes_(static_cast<std::size_t>(count) * sizeof(T)),
+          data_(static_cast<T*>(cuda_allocator().allocate(bytes_))) {}
+    ~CudaBuffer() { cuda_allocator().release(data_, bytes_); }
+    CudaBuffer(const CudaBuffer&) = delete;
+    CudaBuffer& operator=(const CudaBuffer&) = delete;
+    T* data() const { return data_; }
+
+private:
+    std::size_t bytes_;
+    T* data_;
+};
+
 }  // namespace gradus::inline GRADUS_ABI

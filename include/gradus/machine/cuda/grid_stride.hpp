@@ -12,7 +12,12 @@
 //          bytes (a slice of a tensor), elements are read one by one; those that are not there count as 0.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
+
+#include "gradus/core/view.hpp"
 #include "gradus/machine/cuda/cuda_check.hpp"
+#include "gradus/machine/cuda/half_device.hpp"
 #include "gradus/machine/cuda/packed.hpp"
 
 namespace gradus::inline GRADUS_ABI {
@@ -78,6 +83,16 @@ __device__ __forceinline__ void store_pack(T* p, const Pack<T>& pack, Index coun
         return;
     }
     for (int k = 0; k < N && k < count; ++k) p[k] = pack[k];
+}
+
+// put() of core/view.hpp for a pack: replaces what is at p, or adds to it.
+template <class T>
+__device__ __forceinline__ void put_pack(T* p, const Sum<T> (&value)[vector_length<T>], Index count, Write mode) {
+    Pack<T> pack{};
+    if (mode == Write::add) pack = load_pack(p, count);
+    for (int k = 0; k < vector_length<T>; ++k)
+        pack[k] = from_float<T>(mode == Write::add ? to_float(pack[k]) + value[k] : value[k]);
+    store_pack(p, pack, count);
 }
 
 }  // namespace gradus::inline GRADUS_ABI

@@ -1,0 +1,80 @@
+// elementwise/binary_cuda.cuh   The CUDA twins of binary.hpp: packs of z, a grid-stride loop (grid_stride.hpp).
+// An operand is read in packs too where the last dimensions that walk together are a multiple of a pack, as channels
+// are; elsewhere element by element. The gradient of a repeated operand is first formed for every element of z, in
+// Sum<T>, then summed as in sum_cuda.cuh.
+// Cost     forward reads each operand once, though a repeated one mostly from the cache, and writes z.
+#pragma once
+
+#include "gradus/elementwise/binary.hpp"
+#include "gradus/reduction/sum_cuda.cuh"
+
+namespace gradus::inline GRADUS_ABI {
+
+template <class Function, class T>
+__global__ void __launch_bounds__(stride_threads)
+    binary_forward_kernel(Function g, const __grid_constant__ StrideMap x_map, const __grid_constant__ StrideMap y_map,
+                          const T* x, const T* y, T* z, Index n) {
+    for (Index i = first_pack<T>(); i < n; i += pack_stride<T>()) {
+        const Pack<T> a = load_pack(x, x_map, i, n - i), b = load_pack(y, y_map, i, n - i);
+        Pack<T> out;
+        for (int k = 0; k < vector_length<T>; ++k) out[k] = from_float<T>(g.value(to_float(a[k]), to_float(b[k])));
+        store_pack(z + i, out, n - i);
+    }
+}
+template <class Function, class T>
+void binary_forward(Cuda, const Function& g, const Broadcast& pairs, Vector<const T> x, Vector<const T> y,
+                    Vector<T> z) {
+    if (z.size() == 0) return;
+    launch(binary_forward_kernel<Function, T>, pack_blocks<T>(z.size()), stride_threads, 0, current_stream(), g,
+           map_of_x(pairs), map_of_y(pairs), x.data(), y.data(), z.data(), z.size());
+}
+
+// out = dz * dg/doperand, for every element of z. U is T or Sum<T>.
+template <class Function, class T, class U>
+__global__ void __launch_bounds__(stride_threads)
+    binary_slopes_kernel(Function g, Operand operand, const __grid_constant__ StrideMap x_map,
+                         const __grid_constant__ StrideMap y_map, const T* x, const T* y, const T* dz, U* out, Index n,
+                         Write mode) {
+    constexpr int N = vector_length<T>, M = vector_length<U>;  // a pack of T is one or two of U
+    for (Index i = first_pack<T>(); i < n; i += pack_stride<T>()) {
+        const Pack<T> a = load_pack(x, x_map, i, n - i), b = load_pack(y, y_map, i, n - i);
+        const Pack<T> slope = load_pack(dz + i, n - i);
+        for (int part = 0; part < N; part += M) {
+            Sum<T> product[M];
+            for (int k = 0; k < M; ++k) {
+                const Sum<T> u = to_float(a[part + k]), v = to_float(b[part + k]);
+                product[k] = to_float(slope[part + k]) * (operand == Operand::x ? g.dx(u, v) : g.dy(u, v));
+            }
+            put_pack(out + i + part, product, n - i - part, mode);
+        }
+    }
+}
+
+template <class Function, class T, class U>
+void binary_slopes_cuda(const Function& g, Operand operand, const Broadcast& pairs, Vector<const T> x,
+                        Vector<const T> y, Vector<const T> dz, U* out, Write mode) {
+    if (dz.size() == 0) return;
+    launch(binary_slopes_kernel<Function, T, U>, pack_blocks<T>(dz.size()), stride_threads, 0, current_stream(), g,
+           operand, map_of_x(pairs), map_of_y(pairs), x.data(), y.data(), dz.data(), out, dz.size(), mode);
+}
+
+template <class Function, class T>
+void binary_backward(Cuda, const Function& g, Operand operand, const Broadcast& pairs, Vector<const T> x,
+                     Vector<const T> y, Vector<const T> dz, Vector<T> gradient, Write mode) {
+    if (gradient.size() == dz.size()) {
+        binary_slopes_cuda(g, operand, pairs, x, y, dz, gradient.data(), mode);
+        return;
+    }
+    if (gradient.size() == 0) return;
+    std::vector<Broadcast::Group> groups = pairs.groups();
+    for (Broadcast::Group& group : groups) group.repeats_x = operand == Operand::x ? group.repeats_x : group.repeats_y;
+    if ((operand == Operand::x ? Function::dx_from : Function::dy_from) == Operands::one) {
+        sum_groups_cuda(dz.data(), groups, Sum<T>(1), gradient.data(), mode);
+        return;
+    }
+    const CudaBuffer<Sum<T>> products(dz.size());
+    binary_slopes_cuda(g, operand, pairs, x, y, dz, products.data(), Write::overwrite);
+    sum_groups_cuda(static_cast<const Sum<T>*>(products.data()), groups, Sum<T>(1), gradient.data(), mode);
+}
+
+}  // namespace gradus::inline GRADUS_ABI

@@ -1,0 +1,140 @@
+// softmax/row_teams_cuda.cuh   Teams of threads, one for each row: what softmax and cross entropy share on the card.
+// Problem  A row needs its maximum before the first exponential, and the sum of the exponentials before the first
+//          result. Reading it three times would cost three times the memory's time.
+// Answer   A team of threads holds a tile of the row in registers, 16 elements a thread. Rows of up to 512 elements are
+//          for a part of a warp, 1, 2, 4, ... 32 threads, so that a warp with short rows has several of them; longer
+//          rows are for a block. Neighbouring threads hold neighbouring runs (run.hpp): loads are coalesced.
+//          A row of one tile, up to 4,096 elements, is read once. A longer one is read twice: tile by tile, first for
+//          the sums, then in the opposite order for the results, because the last tile is still in registers.
+// Sums     in one pass over the tiles (Milakov, Gimelshein 2018, arXiv 1805.02867): where a tile has a larger maximum
+//          m' than those before, s = s exp(m - m'), after which all terms of s are relative to m'.
+// Lanes are added in pairs that exchange their values (a butterfly), warps one after the other: every thread of a team
+// gets the same bits, whatever the order in which threads run.
+#pragma once
+
+#include <limits>
+
+#include "gradus/elementwise/math.hpp"
+#include "gradus/machine/cuda/cuda_memory.hpp"
+#include "gradus/machine/cuda/run.hpp"
+
+namespace gradus::inline GRADUS_ABI {
+
+inline constexpr int team_block = 256;    // threads of a block
+inline constexpr int team_elements = 16;  // that a thread holds; a backward pass holds two such parts, 32 registers
+inline constexpr int team_warps = team_block / 32;
+
+// How the threads of a grid share the rows of an (M, K) matrix in runs of N. Blocks are numbered up to 2^31, so a
+// matrix of more rows of above 512 elements, 2 TB, is an error of the launch.
+struct RowTeams {
+    Index M, K;
+    int threads;  // of a team
+
+    RowTeams(Index m, Index k, int N) : M(m), K(k), threads(1) {
+        const Index runs = (K + N - 1) / N;
+        while (threads < 32 && threads < runs) threads *= 2;
+        if (K > 32 * team_elements) threads = team_block;
+    }
+    unsigned blocks() const { return blocks_for(M, static_cast<unsigned>(team_block / threads)); }
+
+    // Which elements of a row a team holds at a time: those from 0 on, or from tile() on, ... or from last_tile() on.
+    GRADUS_HOST_DEVICE Index tile() const { return Index{threads} * team_elements; }
+    GRADUS_HOST_DEVICE Index last_tile() const { return (K - 1) / tile() * tile(); }
+};
+
+// What a thread has to do with its team's row.
+template <class T, int N>
+struct RowShare {
+    static constexpr int runs = team_elements / N;
+    using Tile = Sum<T>[runs][N];
+
+    RowTeams teams;
+    Index row;
+    int rank;  // in the team
+
+    __device__ explicit RowShare(const RowTeams& by)
+        : teams(by),
+          row(Index(blockIdx.x) * (team_block / by.threads) + static_cast<int>(threadIdx.x) / by.threads),
+          rank(static_cast<int>(threadIdx.x) % by.threads) {}
+
+    // Threads of the last block may have no row, and threads of a team no element. They go through all reductions with
+    // the others, but read nothing.
+    __device__ __forceinline__ bool has_part() const { return row < teams.M && rank * N < teams.K; }
+    // Where run r of the tile begins, an index into the row; whether there is such a run.
+    __device__ __forceinline__ Index at(Index tile, int r) const { return tile + (r * teams.threads + rank) * N; }
+    __device__ __forceinline__ bool has(Index k) const { return row < teams.M && k < teams.K; }
+
+    __device__ __forceinline__ void load(const T* x, Index tile, Sum<T> behind_the_row, Tile& v) const {
+        for (int r = 0; r < runs; ++r) {
+            const Index k = at(tile, r);
+            if (has(k))
+                load_run(x + row * teams.K + k, v[r]);
+            else
+                for (int i = 0; i < N; ++i) v[r][i] = behind_the_row;
+        }
+    }
+    __device__ __forceinline__ void put(T* y, Index tile, const Tile& v, Write mode) const {
+        for (int r = 0; r < runs; ++r) {
+            const Index k = at(tile, r);
+            if (has(k)) put_run(y + row * teams.K + k, v[r], mode);
+        }
+    }
+};
+
+struct AddTwo {
+    template <class S>
+    __device__ __forceinline__ S operator()(S a, S b) const {
+        return a + b;
+    }
+};
+struct LargerOfTwo {
+    template <class S>
+    __device__ __forceinline__ S operator()(S a, S b) const {
+        return b > a ? b : a;
+    }
+};
+
+// The values of a team's threads, combined; in every one of them. `shared` has room for one value of every warp.
+template <class S, class Combine>
+__device__ __forceinline__ S team_reduce(S value, int threads, S* shared, const Combine& combine) {
+    for (int step = (threads < 32 ? threads : 32) / 2; step > 0; step /= 2)
+        value = combine(value, __shfl_xor_sync(0xFFFFFFFFu, value, step));
+    if (threads > 32) {   // the team is the block
+        __syncthreads();  // the values of the reduction before have been read
+        if (threadIdx.x % 32 == 0) shared[threadIdx.x / 32] = value;
+        __syncthreads();
+        value = shared[0];
+        for (int warp = 1; warp < team_warps; ++warp) value = combine(value, shared[warp]);
+    }
+    return value;
+}
+
+template <class S>
+struct SoftmaxSums {
+    S m, s;  // the maximum of a row, and the sum of exp(x - m)
+};
+
+// Of the team's row. The last tile is left in v, with -infinity behind the row.
+template <class T, int N>
+__device__ __forceinline__ SoftmaxSums<Sum<T>> softmax_sums(const RowShare<T, N>& mine, const T* x,
+                                                            typename RowShare<T, N>::Tile& v, Sum<T>* shared) {
+    constexpr Sum<T> lowest = -std::numeric_limits<Sum<T>>::infinity();
+    Sum<T> m = lowest, s = 0;
+    for (Index tile = 0; tile < mine.teams.K; tile += mine.teams.tile()) {
+        mine.load(x, tile, lowest, v);
+        Sum<T> larger = m;  // a NaN is never larger: it shows in s
+        for (int r = 0; r < mine.runs; ++r)
+            for (int i = 0; i < N; ++i) larger = v[r][i] > larger ? v[r][i] : larger;
+        larger = team_reduce(larger, mine.teams.threads, shared, LargerOfTwo{});
+        if (larger > m) s *= Math::exp(m - larger);
+        m = larger;
+        for (int r = 0; r < mine.runs; ++r)
+            for (int i = 0; i < N; ++i)
+                if (v[r][i] != lowest) s += Math::exp(v[r][i] - m);  // exp(-infinity - m) is 0, as long as m is finite
+    }
+    s = team_reduce(s, mine.teams.threads, shared, AddTwo{});
+    // Of nothing but -infinity there is no softmax: NaN.
+    return {m, m == lowest ? m - m : s};
+}
+
+}  // namespace gradus::inline GRADUS_ABI
