@@ -72,8 +72,8 @@ TEST_CASE("depthwise: 16 bytes a lane, no conflicts") {
     CHECK(weights.passes_per_request() <= 1.2);
 }
 
-// The fragments are loaded in the emulator's own layout, 2 bytes a lane (tensor_core.hpp), 4 passes a request whatever the
-// pitch; conv2d_gemm_tile_cuda.cuh asserts its pitch itself.
+// The fragments are loaded in the layout of the emulator, 2 bytes a lane (tensor_core.hpp), which no card has:
+// conflicts of these loads mean nothing. conv2d_gemm_tile_cuda.cuh asserts its pitch itself.
 TEST_CASE("implicit GEMM: tiles in whole sectors") {
     const ConvCase c{"", {2, 8, 8, 64}, {64, 3, 3, 64}, {.padding = 1}};
     const auto counts = counts_of<ImplicitGemmConvolution, Half>(c);
