@@ -94,7 +94,7 @@ __global__ void __launch_bounds__(conv_gemm_threads)
         const int begin = static_cast<int>(blockIdx.z) * part_pixels;
         const int end = min(begin + part_pixels, static_cast<int>(shape.pixels()));
         ConvGemmWeightsLoader<T, Packs> loader(shape, x, dy, group, n0, o0, begin, end);
-        const int steps = max(end - begin + conv_gemm_depth - 1, 0) / conv_gemm_depth;
+        const int steps = end > begin ? (end - begin + conv_gemm_depth - 1) / conv_gemm_depth : 0;
         conv_gemm_loop<false, T>(memory, steps, loader);
 
         // A thread has one tap and channel, and neighbouring threads neighbouring channels.

@@ -68,7 +68,7 @@ private:
 
 // The first pixel that the windows of output k reach, and where tap t lies from there.
 __device__ __forceinline__ int tile_origin(const CorrelationAxis& axis, int k) {
-    return axis.source(k, axis.tap_step < 0 ? max(axis.taps - 1, 0) : 0);
+    return axis.source(k, axis.tap_step < 0 && axis.taps > 0 ? axis.taps - 1 : 0);
 }
 __device__ __forceinline__ int tile_tap(const CorrelationAxis& axis, int t) {
     return axis.tap_step < 0 ? -axis.tap_step * (axis.taps - 1 - t) : axis.tap_step * t;
