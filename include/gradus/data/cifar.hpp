@@ -100,9 +100,10 @@ GRADUS_COLD inline Result<Dataset> read_cifar_files(const CifarFormat& format, c
     for (FileReader& file : files)
         while (file.offset() < file.size()) {
             const Index offset = file.offset();
-            Status status = file.read(record.data(), record_bytes);
-            if (status.ok()) status = decode_cifar_record(format, file, record.data(), offset, image, *label);
-            if (!status.ok()) return Failure{status.error()};
+            const Status read = file.read(record.data(), record_bytes);
+            if (!read.ok()) return Failure{read.error()};
+            const Status decoded = decode_cifar_record(format, file, record.data(), offset, image, *label);
+            if (!decoded.ok()) return Failure{decoded.error()};
             image += data.image_bytes();
             ++label;
         }

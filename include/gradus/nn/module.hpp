@@ -121,11 +121,11 @@ public:
     bool is_leaf() const { return children_.empty(); }
 
 protected:
-    void child(std::string name, Module& module) {
+    void child(std::string name, Module& layer) {
         check_name(name);
-        GRADUS_CHECK(module.name_.empty(), "module: '", name, "' is registered already, as '", module.name_, "'");
-        module.name_ = std::move(name);
-        children_.push_back(&module);
+        GRADUS_CHECK(layer.name_.empty(), "module: '", name, "' is registered already, as '", layer.name_, "'");
+        layer.name_ = std::move(name);
+        children_.push_back(&layer);
     }
     void parameter(std::string name, Variable<Sum<T>, D>& variable, FileLayout layout = FileLayout::same) {
         check_name(name);
@@ -178,7 +178,7 @@ template <FloatingElement T, Device D>
 class EvaluationScope {
 public:
     explicit EvaluationScope(Module<T, D>& module) : module_(module), was_training_(module.is_training()) {
-        module.eval();
+        module_.eval();
     }
     ~EvaluationScope() { module_.train(was_training_); }
     EvaluationScope(const EvaluationScope&) = delete;

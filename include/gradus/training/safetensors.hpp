@@ -148,7 +148,7 @@ GRADUS_COLD inline Result<SafetensorsFile> parse_safetensors(std::string path, s
              entry.dtype,
              std::move(entry.shape),
              {file.contents.data() + data_start + entry.begin, file.contents.data() + data_start + entry.end}});
-    return file;
+    return Result<SafetensorsFile>(std::move(file));
 }
 
 inline Result<SafetensorsFile> read_safetensors(const std::string& path) {
