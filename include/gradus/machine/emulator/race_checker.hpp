@@ -15,6 +15,8 @@
 //     g++ -std=c++20 -O1 -g -DGRADUS_EMULATE_CUDA -Iinclude -c include/gradus/machine/emulator/racecheck.cpp
 //     g++ -std=c++20 -O1 -g -DGRADUS_EMULATE_CUDA -Iinclude -fsanitize=thread -c my_kernels.cpp
 //     g++ my_kernels.o racecheck.o -pthread
+// clang needs -fno-vectorize -fno-slp-vectorize as well: of accesses that it widens to more than 16 bytes it calls
+// nothing.
 // Lines come from addr2line (binutils) and need -g. GRADUS_EMULATOR_COUNTS=1 prints the counts when the program ends.
 // Cost     30 times the plain emulator (a tiled matrix product); 30 bytes for each byte of memory that kernels touch.
 //          Blocks run one by one.
