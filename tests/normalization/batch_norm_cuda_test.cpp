@@ -1,5 +1,6 @@
-// What the small samples of the table of operations do not reach: several blocks, channels that are not whole packs,
-// means far above the deviation, memory that is not aligned, and the layer.
+// Covers batch_norm_cuda.cuh, channel_statistics_cuda.cuh and channel_grid_cuda.cuh, with what the small samples of the
+// table of operations do not reach: several blocks, channels that are not whole packs, means far above the deviation,
+// memory that is not aligned, and the layer.
 #include "gradus/normalization/batch_norm_cuda.cuh"
 
 #include <doctest/doctest.h>

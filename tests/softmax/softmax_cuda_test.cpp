@@ -1,5 +1,5 @@
-// What the small samples of the table of operations do not reach: rows of every kind of team, rows of several tiles,
-// infinities in them, and memory that is not aligned to a pack.
+// Covers softmax_cuda.cuh and row_teams_cuda.cuh, with what the small samples of the table of operations do not reach:
+// rows of every kind of team, rows of several tiles, infinities in them, and memory that is not aligned to a pack.
 #include "gradus/softmax/softmax_cuda.cuh"
 
 #include <doctest/doctest.h>

@@ -29,21 +29,19 @@ struct TargetRow {
     }
     // 0 behind the row.
     __device__ __forceinline__ void load(Index tile, Tile& t) const {
+        const int size = mine.size_of(tile);
+        const Index from_here = label - tile;
+        const int label_at = 0 <= from_here && from_here < size ? static_cast<int>(from_here) : -1;
         for (int r = 0; r < mine.runs; ++r) {
-            const Index k = mine.at(tile, r);
-            if (!mine.has(k)) {
-                for (int i = 0; i < N; ++i) t[r][i] = 0;
-                continue;
-            }
-            if (by.labels.size() == 0)
-                load_run(&by.soft(mine.row, k), t[r]);
-            else
-                for (int i = 0; i < N; ++i) t[r][i] = k + i == label ? by.on : by.off;
-            if (by.weights.size() > 0) {
-                Sum<T> weight[N];
-                load_run(&by.weights(k), weight);
-                for (int i = 0; i < N; ++i) t[r][i] *= weight[i];
-            }
+            const int k = mine.at(r);
+            for (int i = 0; i < N; ++i) t[r][i] = k >= size ? Sum<T>(0) : k + i == label_at ? by.on : by.off;
+        }
+        if (by.labels.size() == 0) mine.load_row(by.soft.data() + mine.row * mine.teams.K, tile, 0, t);
+        if (by.weights.size() > 0) {
+            Tile weights;
+            mine.load_row(by.weights.data(), tile, 0, weights);
+            for (int r = 0; r < mine.runs; ++r)
+                for (int i = 0; i < N; ++i) t[r][i] *= weights[r][i];
         }
     }
 };

@@ -60,24 +60,33 @@ struct RowShare {
     // Threads of the last block may have no row, and threads of a team no element. They go through all reductions with
     // the others, but read nothing.
     __device__ __forceinline__ bool has_part() const { return row < teams.M && rank * N < teams.K; }
-    // Where run r of the tile begins, an index into the row; whether there is such a run.
-    __device__ __forceinline__ Index at(Index tile, int r) const { return tile + (r * teams.threads + rank) * N; }
-    __device__ __forceinline__ bool has(Index k) const { return row < teams.M && k < teams.K; }
+    // How many elements of the row the tile has, and where in the tile run r of the thread begins. Tiles are small, so
+    // 32 bits are enough.
+    __device__ __forceinline__ int size_of(Index tile) const {
+        const Index left = row < teams.M ? teams.K - tile : 0;
+        return static_cast<int>(left < teams.tile() ? left : teams.tile());
+    }
+    __device__ __forceinline__ int at(int r) const { return (r * teams.threads + rank) * N; }
 
+    // Of the matrix x, or (load_row) of a row of numbers, which may be of type Sum<T>.
     __device__ __forceinline__ void load(const T* x, Index tile, Sum<T> behind_the_row, Tile& v) const {
+        load_row(x + row * teams.K, tile, behind_the_row, v);
+    }
+    template <class U>
+    __device__ __forceinline__ void load_row(const U* numbers, Index tile, Sum<T> behind_the_row, Tile& v) const {
+        const int size = size_of(tile);
         for (int r = 0; r < runs; ++r) {
-            const Index k = at(tile, r);
-            if (has(k))
-                load_run(x + row * teams.K + k, v[r]);
+            if (at(r) < size)
+                load_run(numbers + tile + at(r), v[r]);
             else
                 for (int i = 0; i < N; ++i) v[r][i] = behind_the_row;
         }
     }
     __device__ __forceinline__ void put(T* y, Index tile, const Tile& v, Write mode) const {
-        for (int r = 0; r < runs; ++r) {
-            const Index k = at(tile, r);
-            if (has(k)) put_run(y + row * teams.K + k, v[r], mode);
-        }
+        T* const to = y + row * teams.K + tile;
+        const int size = size_of(tile);
+        for (int r = 0; r < runs; ++r)
+            if (at(r) < size) put_run(to + at(r), v[r], mode);
     }
 };
 
@@ -109,6 +118,10 @@ __device__ __forceinline__ S team_reduce(S value, int threads, S* shared, const 
     return value;
 }
 
+// A constant: device code may not call what <limits> has.
+template <class S>
+inline constexpr S minus_infinity = -std::numeric_limits<S>::infinity();
+
 template <class S>
 struct SoftmaxSums {
     S m, s;  // the maximum of a row, and the sum of exp(x - m)
@@ -118,7 +131,7 @@ struct SoftmaxSums {
 template <class T, int N>
 __device__ __forceinline__ SoftmaxSums<Sum<T>> softmax_sums(const RowShare<T, N>& mine, const T* x,
                                                             typename RowShare<T, N>::Tile& v, Sum<T>* shared) {
-    constexpr Sum<T> lowest = -std::numeric_limits<Sum<T>>::infinity();
+    constexpr Sum<T> lowest = minus_infinity<Sum<T>>;
     Sum<T> m = lowest, s = 0;
     for (Index tile = 0; tile < mine.teams.K; tile += mine.teams.tile()) {
         mine.load(x, tile, lowest, v);
