@@ -13,9 +13,9 @@ struct Observer {
     virtual void block_begins(Block& block) = 0;
     virtual void block_ends(Block& block) = 0;
     virtual void allocated(const char* buffer, std::size_t bytes) = 0;
-    virtual void written(const void* address, std::size_t bytes) = 0;  // by a copy or a memset
+    virtual void written(const void* address, std::size_t bytes) = 0;      // by a copy or a memset
     virtual bool was_written(const void* address, std::size_t bytes) = 0;  // what a library call is about to read
-    virtual void fence() = 0;                                          // __threadfence
+    virtual void fence() = 0;                                              // __threadfence
     // An access of the running thread that the emulator makes for it: atomics, wmma, asynchronous copies.
     virtual void accessed(const void* address, std::size_t bytes, bool is_write, bool is_atomic, Site site) = 0;
     // Lanes, or all threads of the block, have met: what each did before is before what any of them does after.

@@ -113,8 +113,8 @@ public:
     bool was_written(const void* address, std::size_t bytes) override {
         const Busy busy;
         if (!device_memory().contains(address)) return true;
-        return device_written_.all(
-            static_cast<std::size_t>(static_cast<const char*>(address) - device_memory().base()), bytes);
+        return device_written_.all(static_cast<std::size_t>(static_cast<const char*>(address) - device_memory().base()),
+                                   bytes);
     }
     void fence() override { order_.fence(); }
     void accessed(const void* address, std::size_t bytes, bool is_write, bool is_atomic, Site site) override {
