@@ -137,7 +137,8 @@ def broken_rules(arch, kernels):
             yield f"sm_{arch}: {name} has no __launch_bounds__"
         elif kernel["registers"] * kernel["threads"] > REGISTERS:
             yield f"sm_{arch}: {name} needs more registers than a multiprocessor has"
-        if any(part in name for part in MUST_BE_WIDE) and counts["wide"] == 0:
+        takes_single_elements = name.endswith(", 1>")  # for channels that do not come in packs
+        if any(part in name for part in MUST_BE_WIDE) and counts["wide"] == 0 and not takes_single_elements:
             yield f"sm_{arch}: {name} has no 128-bit access"
         if any(part in name for part in MUST_USE_TENSOR_CORES) and counts["HMMA"] == 0:
             yield f"sm_{arch}: {name} does not use the tensor cores"
