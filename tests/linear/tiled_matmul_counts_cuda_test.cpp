@@ -29,7 +29,7 @@ emulator::KernelCounts counts(Product<T> multiply, Index size, bool flip_a, bool
 // Of odd sizes, in every order of threads: the checker's findings are Errors.
 template <class T>
 void check_races(Product<T> multiply) {
-    const Index M = 37, N = 70, K = 19;
+    const Index M = 37, N = 70, K = 41;  // two steps along k, or more
     const DeviceArray<T> a(std::vector<T>(M * K, T(1.0f))), b(std::vector<T>(K * N, T(1.0f))),
         c(std::vector<T>(M * N, T(1.0f)));
     in_every_order([&] {

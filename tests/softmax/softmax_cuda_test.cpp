@@ -49,11 +49,14 @@ TEST_CASE("teams: short rows share a warp, long ones have a block") {
     CHECK(threads(10, 1) == 16);
     CHECK(threads(16, 4) == 4);
     CHECK(threads(512, 4) == 32);
-    CHECK(threads(513, 1) == 256);
+    CHECK(threads(516, 4) == 256);
+    CHECK(threads(255, 1) == 32);
+    CHECK(threads(257, 1) == 256);
     CHECK(RowTeams(100, 10, 1).blocks() == 7);  // of 16 rows
     CHECK(RowTeams(100, 1000, 4).blocks() == 100);
     CHECK(RowTeams(100, 4096, 4).last_tile() == 0);
-    CHECK(RowTeams(100, 4097, 1).last_tile() == 4096);
+    CHECK(RowTeams(100, 4100, 4).last_tile() == 4096);
+    CHECK(RowTeams(100, 2049, 1).last_tile() == 2048);
 }
 
 // Float on Cuda against double on Reference, within the bounds of softmax_test.cpp.
@@ -78,7 +81,7 @@ TEST_CASE("softmax and log_softmax on Cuda agree with Reference at every size") 
         CHECK(worst <= roundings * scale);
         CHECK(worst_gradient <= 2 * roundings * scale);
     };
-    for (const Index K : {1, 2, 10, 16, 37, 128, 511, 512, 513, 1000, 4096, 4100, 4099, 9000})
+    for (const Index K : {1, 2, 10, 16, 37, 255, 257, 512, 516, 1000, 2049, 4096, 4100, 9001})
         for (const Index M : {1, 5, 40}) {
             check([](const auto& x) { return softmax(x); }, M, K, 1);
             check([](const auto& x) { return log_softmax(x); }, M, K, 10 + std::log(static_cast<double>(K)));

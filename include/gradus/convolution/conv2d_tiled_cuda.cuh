@@ -93,7 +93,7 @@ __device__ __forceinline__ void put_four(T* target, const Sum<T> (&value)[4], in
     }
 }
 
-// Three blocks a multiprocessor leave 168 registers a thread; left to itself the compiler takes 96 for sm_75 and spills.
+// Three blocks a multiprocessor leave 168 registers a thread; left to itself the compiler takes 96 on sm_75 and spills.
 template <class T>
 __global__ void __launch_bounds__(tiled_threads, 3)
     conv2d_tiled_kernel(Conv2dCorrelation shape, TiledPlan plan, const T* in, const Sum<T>* weight, const Sum<T>* bias,

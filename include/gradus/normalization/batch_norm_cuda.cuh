@@ -1,9 +1,9 @@
-// normalization/batch_norm_cuda.cuh   The CUDA twins of batch_norm.hpp: threads that keep their channels and go down the
-//                                     rows (channel_grid_cuda.cuh); the statistics are in channel_statistics_cuda.cuh.
+// normalization/batch_norm_cuda.cuh   The CUDA twins of batch_norm.hpp: threads that keep their channels and go down
+//                                     the rows (channel_grid_cuda.cuh); statistics: channel_statistics_cuda.cuh.
 // Cost     forward reads x, and the shortcut, and writes y. The sums of backward read x and dy, and y where a ReLU
-//          follows a shortcut; then backward reads the same and writes dx and dshortcut. With elements of 4 bytes and no
-//          shortcut that is 4 (statistics) + 8 + 8 + 12 = 32 bytes an element and training step, for some 20 operations:
-//          bound by the memory.
+//          follows a shortcut; then backward reads the same and writes dx and dshortcut. With elements of 4 bytes and
+//          no shortcut that is 4 (statistics) + 8 + 8 + 12 = 32 bytes an element and training step, for some 20
+//          operations: bound by the memory.
 #pragma once
 
 #include "gradus/normalization/batch_norm.hpp"

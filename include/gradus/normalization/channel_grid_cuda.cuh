@@ -2,9 +2,9 @@
 // Problem  Every kernel of batch norm has numbers for each channel. A thread that goes through the matrix as through a
 //          vector needs other channels' numbers for each pack, and a division to find them.
 // Answer   A thread keeps its channels, a run of N (run.hpp), and goes down the rows: the channels' numbers stay in
-//          registers, and so do its sums. A block of 256 threads is some rows, the lanes, of `columns` runs. Where a row
-//          is at most that long, what the lanes read lies in memory without a gap; else a lane reads up to 1 KB in one
-//          piece. At most `columns` - 1 threads of a block have no lane.
+//          registers, and so do its sums. A block of 256 threads is some rows, the lanes, of `columns` runs. Where a
+//          row is at most that long, what the lanes read lies in memory without a gap; else a lane reads up to 1 KB in
+//          one piece. At most `columns` - 1 threads of a block have no lane.
 // Parts    M is cut into parts, such that there are up to 512 blocks: with 16 bytes on the way for each thread that is
 //          2 MB, as much as the fastest memories deliver in the time that one load takes (3.3 TB/s of an H100 in
 //          600 ns). A part has 8 rows for each lane, so that what is done once a block does not count; where that gives

@@ -1,8 +1,8 @@
 // softmax/cross_entropy_cuda.cuh   The CUDA twins of cross_entropy.hpp: a team of threads for each row of logits
 //                                  (row_teams_cuda.cuh), which looks at the targets from registers.
-// Cost     forward reads the logits once (what lies beyond the first 4,096 classes of a row twice) and writes three
-//          numbers a row, backward reads them and writes dz. Labels are 8 bytes a row; soft targets are as large as the
-//          logits in float. An exponential an element, some 20 operations for 4 to 8 bytes: bound by the memory.
+// Cost     forward reads the logits once (what a row has beyond a tile twice) and writes three numbers a row, backward
+//          reads them and writes dz. Labels are 8 bytes a row; soft targets are as large as the logits in float. An
+//          exponential an element, some 20 operations for 4 to 8 bytes: bound by the memory.
 //          check_labels makes the host wait for the stream, once a loss.
 #pragma once
 

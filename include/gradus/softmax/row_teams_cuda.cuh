@@ -1,11 +1,12 @@
 // softmax/row_teams_cuda.cuh   Teams of threads, one for each row: what softmax and cross entropy share on the card.
 // Problem  A row needs its maximum before the first exponential, and the sum of the exponentials before the first
 //          result. Reading it three times would cost three times the memory's time.
-// Answer   A team of threads holds a tile of the row in registers, 16 elements a thread. Rows of up to 512 elements are
-//          for a part of a warp, 1, 2, 4, ... 32 threads, so that a warp with short rows has several of them; longer
-//          rows are for a block. Neighbouring threads hold neighbouring runs (run.hpp): loads are coalesced.
-//          A row of one tile, up to 4,096 elements, is read once. A longer one is read twice: tile by tile, first for
-//          the sums, then in the opposite order for the results, because the last tile is still in registers.
+// Answer   A team of threads holds a tile of the row in registers: 16 elements a thread in packs, 8 where rows are not
+//          made of packs (run.hpp), each of which needs an address. Rows of up to 512 elements (256) are for a part of
+//          a warp, 1, 2, 4, ... 32 threads, so that a warp with short rows has several of them; longer rows are for a
+//          block. Neighbouring threads hold neighbouring runs: loads are coalesced.
+//          A row of one tile, up to 4,096 elements (2,048), is read once. A longer one is read twice: tile by tile,
+//          first for the sums, then in the opposite order for the results, because the last tile is still in registers.
 // Sums     in one pass over the tiles (Milakov, Gimelshein 2018, arXiv 1805.02867): where a tile has a larger maximum
 //          m' than those before, s = s exp(m - m'), after which all terms of s are relative to m'.
 // Lanes are added in pairs that exchange their values (a butterfly), warps one after the other: every thread of a team
@@ -20,32 +21,34 @@
 
 namespace gradus::inline GRADUS_ABI {
 
-inline constexpr int team_block = 256;    // threads of a block
-inline constexpr int team_elements = 16;  // that a thread holds; a backward pass holds two such parts, 32 registers
+inline constexpr int team_block = 256;  // threads of a block
 inline constexpr int team_warps = team_block / 32;
+// How many elements a thread holds, in runs of N. A backward pass holds two such parts.
+constexpr int team_elements(int N) { return N > 1 ? 16 : 8; }
 
 // How the threads of a grid share the rows of an (M, K) matrix in runs of N. Blocks are numbered up to 2^31, so a
-// matrix of more rows of above 512 elements, 2 TB, is an error of the launch.
+// matrix of more rows of above 256 elements, 1 TB, is an error of the launch.
 struct RowTeams {
     Index M, K;
-    int threads;  // of a team
+    int threads;   // of a team
+    int elements;  // of a thread
 
-    RowTeams(Index m, Index k, int N) : M(m), K(k), threads(1) {
+    RowTeams(Index m, Index k, int N) : M(m), K(k), threads(1), elements(team_elements(N)) {
         const Index runs = (K + N - 1) / N;
         while (threads < 32 && threads < runs) threads *= 2;
-        if (K > 32 * team_elements) threads = team_block;
+        if (K > 32 * elements) threads = team_block;
     }
     unsigned blocks() const { return blocks_for(M, static_cast<unsigned>(team_block / threads)); }
 
     // Which elements of a row a team holds at a time: those from 0 on, or from tile() on, ... or from last_tile() on.
-    GRADUS_HOST_DEVICE Index tile() const { return Index{threads} * team_elements; }
+    GRADUS_HOST_DEVICE Index tile() const { return Index{threads} * elements; }
     GRADUS_HOST_DEVICE Index last_tile() const { return (K - 1) / tile() * tile(); }
 };
 
 // What a thread has to do with its team's row.
 template <class T, int N>
 struct RowShare {
-    static constexpr int runs = team_elements / N;
+    static constexpr int runs = team_elements(N) / N;
     using Tile = Sum<T>[runs][N];
 
     RowTeams teams;

@@ -1,7 +1,7 @@
 // softmax/softmax_cuda.cuh   The CUDA twins of softmax.hpp: a team of threads for each row (row_teams_cuda.cuh).
 // Cost     forward reads and writes each element once, backward reads y and dy and writes dx (reads it too to add);
-//          what lies beyond the first 4,096 elements of a row is read twice. One or two exponentials an element, some
-//          20 operations each: for 8 to 12 bytes that is less than the memory's time.
+//          what a row has beyond a tile, of 2,048 or 4,096 elements, is read twice. One or two exponentials an element,
+//          some 20 operations each: for 8 to 12 bytes that is less than the memory's time.
 #pragma once
 
 #include "gradus/softmax/row_teams_cuda.cuh"

@@ -1,6 +1,5 @@
 // training/sgd_cuda.cuh   The CUDA twins of sgd.hpp's kernels: packs of 16 bytes, a grid-stride loop (grid_stride.hpp).
-// Cost     reads w, g and v and writes w and v, 20 bytes a float for some 6 operations: bound by the memory. A parameter
-//          of less than a few hundred thousand elements takes no longer than its launch.
+// Cost     reads w, g and v and writes w and v, 20 bytes a float for some 6 operations: bound by the memory.
 #pragma once
 
 #include "gradus/machine/cuda/cuda_memory.hpp"

@@ -3,8 +3,8 @@
 //     load_run(x + k, v);  ...  put_run(y + k, v, Write::add);
 // Problem  Kernels that walk along rows or down channels want packs of 16 bytes, but rows of 7 elements are not made of
 //          packs; and next to a pack of 8 halves they need 8 float parameters, which are two packs.
-// Answer   N is a template argument of the kernel: vector_length<T> where a row is a multiple of it, else 1. Memory that
-//          is not aligned to a pack, a slice of a tensor, is read one element at a time.
+// Answer   N is a template argument of the kernel: vector_length<T> where a row is a multiple of it, else 1. Memory
+//          that is not aligned to a pack, a slice of a tensor, is read one element at a time.
 #pragma once
 
 #include "gradus/machine/cuda/grid_stride.hpp"
