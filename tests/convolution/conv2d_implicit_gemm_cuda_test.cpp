@@ -1,4 +1,5 @@
-// Rung 4, implicit GEMM on tensor cores, against Reference in double.
+// Rung 4, implicit GEMM on tensor cores (its tiles: conv2d_gemm_loader_cuda.cuh, conv2d_gemm_tile_cuda.cuh), against
+// Reference in double.
 #include "gradus/convolution/conv2d_implicit_gemm_cuda.cuh"
 
 #include "convolution/conv2d_cuda_checks.hpp"

@@ -63,7 +63,7 @@ inline std::string resolve_device(const std::string& name) {
 
 // Chooses the device once, at the top of a program:
 //     with_device("cpu", [](auto device) { train<decltype(device)>(); });
-// Errors: a name that is none of device_names(); "cuda" where there is no GPU. Only "auto" falls back to another device.
+// Errors: a name that is none of device_names(); "cuda" where there is no GPU. Only "auto" falls back to another one.
 template <class Run>
 auto with_device(const std::string& wanted, Run&& run) {
     const std::string name = resolve_device(wanted);

@@ -27,7 +27,7 @@ struct Evaluation {
     double accuracy() const { return confusion.accuracy(); }
 };
 
-// Counts a batch: the probabilities (N, K) that the network gave, the labels (N), and which images of the data set these
+// Counts a batch: the probabilities (N, K) that the network gave, labels (N), and which images of the data set these
 // are. Whatever precision and device the network has, this is on the host and in double.
 GRADUS_COLD inline void count_batch(Evaluation& result, const Tensor<double, Cpu>& probabilities,
                                     const std::vector<std::int64_t>& labels, const std::vector<Index>& indices) {

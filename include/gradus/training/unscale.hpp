@@ -12,7 +12,7 @@
 
 namespace gradus::inline GRADUS_ABI {
 
-// g *= factor; found(0) = 1 where an element is not finite, before or after. Small beside a training step: no fast twin.
+// g *= factor; found(0) = 1 where an element is not finite, before or after. Small beside a training step: no twin.
 template <HostDevice D, class P>
 void unscale(D, Vector<P> g, P factor, Vector<std::int64_t> found) {
     for (Index i = 0; i < g.size(); ++i) {
