@@ -133,18 +133,15 @@ ReportData make_report(const Options& o, const Dataset& test, const Evaluation& 
     return report;
 }
 
-// How a loader makes batches: shuffled and augmented to train, in order and untouched to test.
-LoaderOptions loader_options(const Options& o, const Dataset& train, bool is_test) {
+// How batches to train on are made. Flipped photographs are other photographs; digits stay as they are.
+LoaderOptions training_options(const Options& o, const Dataset& train, const ChannelStatistics& normalisation) {
     const Shape& images = train.images.shape();
-    LoaderOptions options{.batch_size = 256, .normalisation = channel_statistics(train)};
-    if (is_test) return options;
-    options.batch_size = o.batch;
-    options.shuffle = true;
-    options.drop_last = train.size() >= o.batch;
-    options.seed = static_cast<std::uint64_t>(o.seed);
-    // Flipped photographs are other photographs; digits stay as they are.
-    options.augmentation = {.flip = images[3] == 3, .crop_padding = images[1] >= 28 ? 4 : 1};
-    return options;
+    return {.batch_size = o.batch,
+            .shuffle = true,
+            .drop_last = train.size() >= o.batch,
+            .seed = static_cast<std::uint64_t>(o.seed),
+            .augmentation = {.flip = images[3] == 3, .crop_padding = images[1] >= 28 ? 4 : 1},
+            .normalisation = normalisation};
 }
 
 void print_setup(const Options& o, const DataPair& data, const std::vector<SummaryRow>& layers) {
@@ -250,8 +247,9 @@ int train(const Options& o, const DataPair& data) {
         std::fprintf(stderr, "note: this run will replace %s; --resume would have gone on from it\n",
                      checkpoint.c_str());
 
-    const Loader<float, D> train_loader(data.train, loader_options(o, data.train, false));
-    const Loader<float, D> test_loader(data.test, loader_options(o, data.train, true));
+    const ChannelStatistics normalisation = channel_statistics(data.train);
+    const Loader<float, D> train_loader(data.train, training_options(o, data.train, normalisation));
+    const Loader<float, D> test_loader(data.test, {.batch_size = 256, .normalisation = normalisation});
     print_setup(o, data, summary_rows(training.model, {1, images[1], images[2], images[3]}));
 
     Evaluation evaluation;

@@ -1,7 +1,7 @@
 // core/mutex.hpp   A mutex for moments: it waits awake for a while, and costs nothing where there are no threads.
-// Problem  Tasks of a parallel region that are alike ask for memory at the same moment. A thread that sleeps over it is
-//          woken some 50 microseconds later, for what the other one had done in a tenth of one; and as both go on
-//          together, they meet again the next time.
+// Problem  Tasks of a parallel region that are alike ask for memory at the same moment, and the next time again. To
+//          sleep over it and be woken takes far longer than what the other thread is doing: a training step of
+//          ResNet-20 on two threads slept 36 times, in bad spells 300 times.
 #pragma once
 
 #include "gradus/core/abi.hpp"
