@@ -3,7 +3,9 @@
 
 #include <cmath>
 
+#if !defined(__CUDACC__)
 #include "gradus/machine/emulator/async_copy.hpp"
+#endif
 #include "machine/emulator/emulator_checks.hpp"
 
 using namespace gradus;
@@ -58,16 +60,24 @@ TEST_CASE("double-buffered tiles") {
         launch(sum_kernel<true>, 2, 32, 0, nullptr, dx.data(), sums.data(), 5);
         CHECK(sums.host() == want);
     });
+#if !defined(__CUDACC__)  // on a card, what is read too early may be there already
     const DeviceArray<float> sums(2);
     launch(sum_kernel<false>, 2, 32, 0, nullptr, dx.data(), sums.data(), 5);
     CHECK(std::isnan(sums.host()[0]));
+#endif
 }
 
-TEST_CASE("what is not copied becomes zero; a misaligned copy is an error") {
+TEST_CASE("what is not copied becomes zero") {
     const DeviceArray<float> x(std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8}), y(std::vector<float>{9, 9, 9, 9});
     launch(fill_kernel<0>, 1, 1, 0, nullptr, x.data(), y.data());
     CHECK(y.host() == std::vector<float>{1, 2, 0, 0});
+}
+
+#if !defined(__CUDACC__)  // a card would end all later work of the process
+TEST_CASE("a misaligned copy is an error") {
+    const DeviceArray<float> x(std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8});
     const std::string message = message_of([&] { launch(misaligned_kernel<0>, 1, 1, 0, nullptr, x.data()); });
     CHECK(contains(message, "misaligned_kernel<0>: cp.async at ptx_test.cpp:"));
     CHECK(contains(message, "not a multiple of 16 bytes"));
 }
+#endif

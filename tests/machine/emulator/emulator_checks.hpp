@@ -1,4 +1,5 @@
-// For the tests of the emulator: every thread order, and the message of a launch that must fail.
+// For tests of kernels: every thread order, and the message of a launch that must fail. nvcc compiles it too; a GPU has
+// the one order that it has.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -10,6 +11,9 @@
 // Runs the body under each order of threads; leaves the order as it was.
 template <class Body>
 void in_every_order(const Body& body) {
+#if defined(__CUDACC__)
+    body();
+#else
     using gradus::emulator::ThreadOrder;
     const gradus::emulator::Settings before = gradus::emulator::settings();
     for (const ThreadOrder order : {ThreadOrder::forward, ThreadOrder::reverse, ThreadOrder::random}) {
@@ -18,6 +22,7 @@ void in_every_order(const Body& body) {
         body();
     }
     gradus::emulator::settings() = before;
+#endif
 }
 
 // The message of the error that the body must end with; "" if it ends well.
