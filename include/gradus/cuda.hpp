@@ -40,6 +40,7 @@
 #include "gradus/softmax/row_teams_cuda.cuh"
 #include "gradus/softmax/softmax_cuda.cuh"
 #include "gradus/softmax/cross_entropy_cuda.cuh"
+#include "gradus/machine/cuda/array_table.hpp"
 #include "gradus/training/sgd_cuda.cuh"
 #include "gradus/convolution/conv2d_correlation_cuda.cuh"
 #include "gradus/convolution/conv2d_direct_cuda.cuh"
