@@ -1,4 +1,4 @@
-// For the tests of the emulator: every thread order, and the message of a launch that must fail.
+// For the tests of the emulator: every thread order, deferred streams, the message of a launch that must fail.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -19,6 +19,16 @@ void in_every_order(const Body& body) {
     }
     gradus::emulator::settings() = before;
 }
+
+// While one lives, queued work is done when something waits for it.
+struct Deferred {
+    explicit Deferred(bool on = true) { gradus::emulator::settings().deferred_streams = on; }
+    ~Deferred() {
+        cudaDeviceSynchronize();
+        gradus::emulator::settings().deferred_streams = before;
+    }
+    const bool before = gradus::emulator::settings().deferred_streams;
+};
 
 // The message of the error that the body must end with; "" if it ends well.
 template <class Body>
