@@ -2,6 +2,7 @@
 #include "gradus/machine/emulator/stream_api.hpp"
 
 #include "emulator_checks.hpp"
+#include "gradus/machine/emulator/call_counts.hpp"
 #include "gradus/machine/emulator/stream.hpp"
 
 using namespace gradus;
@@ -25,14 +26,6 @@ template <int>
 __global__ void failing_kernel(int) {
     __trap();
 }
-
-struct Deferred {
-    Deferred() { emulator::settings().deferred_streams = true; }
-    ~Deferred() {
-        cudaDeviceSynchronize();
-        emulator::settings() = emulator::Settings{};
-    }
-};
 
 struct Stream {
     explicit Stream(unsigned flags = cudaStreamDefault) { cudaStreamCreateWithFlags(&handle, flags); }
@@ -145,6 +138,49 @@ TEST_CASE("events: time between two, and when they are ready") {
     cudaEventDestroy(start);
     cudaEventDestroy(end);
     cudaGetLastError();
+}
+
+TEST_CASE("deferred: an event that is recorded again is ready with the second recording, and may be destroyed before") {
+    const Deferred mode;
+    const Stream stream;
+    const DeviceArray<int> x(std::vector<int>{0});
+    cudaEvent_t event = nullptr;
+    cudaEventCreate(&event);
+    cudaEventRecord(event, stream.handle);
+    launch(set_kernel<0>, 1, 1, 0, stream.handle, x.data(), 1);
+    cudaEventRecord(event, stream.handle);
+    CHECK(cudaEventQuery(event) == cudaErrorNotReady);  // a question does one piece of work: the first recording
+    CHECK(cudaEventQuery(event) == cudaErrorNotReady);
+    cudaEventSynchronize(event);
+    CHECK(cudaEventQuery(event) == cudaSuccess);
+    CHECK(stream.handle->queue.empty());
+    launch(set_kernel<0>, 1, 1, 0, stream.handle, x.data(), 2);
+    cudaEventRecord(event, stream.handle);
+    CHECK(cudaEventDestroy(event) == cudaSuccess);
+    CHECK(stream.handle->queue.size() == 2);  // nobody has waited
+    cudaStreamSynchronize(stream.handle);
+    CHECK(x.host()[0] == 2);
+}
+
+TEST_CASE("calls that cost time on a card are counted") {
+    const Stream stream;
+    const DeviceArray<int> x(std::vector<int>{0});
+    const emulator::CallCounts before = emulator::call_counts();
+    launch(set_kernel<0>, 1, 1, 0, stream.handle, x.data(), 1);
+    cudaStreamSynchronize(stream.handle);
+    int *buffer = nullptr, *pinned = nullptr;
+    cudaMalloc(&buffer, 4);
+    cudaMallocHost(&pinned, 4);
+    cudaMemcpyAsync(pinned, x.data(), 4, cudaMemcpyDeviceToHost, stream.handle);
+    CHECK(emulator::call_counts().launches == before.launches + 1);
+    CHECK(emulator::call_counts().allocations == before.allocations + 2);
+    CHECK(emulator::call_counts().waits == before.waits + 1);
+    int pageable = 0;
+    cudaMemcpyAsync(&pageable, x.data(), 4, cudaMemcpyDeviceToHost, stream.handle);
+    cudaFree(buffer);
+    cudaFreeHost(pinned);
+    CHECK(emulator::call_counts().waits == before.waits + 4);
+    CHECK(pageable == 1);
 }
 
 TEST_CASE("a fault inside deferred work comes from the call that waits") {

@@ -16,6 +16,7 @@
 #include <set>
 
 #include "gradus/machine/emulator/block.hpp"
+#include "gradus/machine/emulator/call_counts.hpp"
 #include "gradus/machine/emulator/device_memory.hpp"
 
 namespace gradus::inline GRADUS_ABI::cuda_names {
@@ -35,7 +36,9 @@ struct CUstream_st {
 struct CUevent_st {
     CUstream_st* stream = nullptr;  // where it was recorded last; null: never
     std::uint64_t ticket = 0;
-    bool is_done = true;
+    std::uint64_t recordings = 0, reached = 0;  // how often it was recorded, and how many of these streams came to
+    bool is_done = true;                        // with the last of them
+    bool is_destroyed = false;                  // but still queued
     std::chrono::steady_clock::time_point time;
 };
 using cudaEvent_t = CUevent_st*;
