@@ -1,6 +1,7 @@
 // Streams: in deferred mode work happens when something waits for it, in the order that the rules allow.
 #include "gradus/machine/emulator/stream_api.hpp"
 
+#include "child_process.hpp"
 #include "emulator_checks.hpp"
 #include "gradus/machine/emulator/call_counts.hpp"
 #include "gradus/machine/emulator/stream.hpp"
@@ -82,6 +83,44 @@ TEST_CASE("deferred: streams are in no order, unless an event says so") {
         CHECK(y.host()[0] == (with_event ? 7 : 1));
         cudaEventDestroy(event);
     }
+}
+
+TEST_CASE("deferred: whoever waits for the whole device gets the streams' work in no order either") {
+    for (const bool producer_is_older : {false, true}) {
+        const Deferred mode;
+        const Stream first, second;
+        const cudaStream_t producer = producer_is_older ? first.handle : second.handle;
+        const cudaStream_t consumer = producer_is_older ? second.handle : first.handle;
+        const DeviceArray<int> x(std::vector<int>{1}), y(std::vector<int>{0}), z(std::vector<int>{0});
+        launch(set_kernel<0>, 1, 1, 0, producer, x.data(), 7);
+        launch(copy_kernel<0>, 1, 1, 0, consumer, x.data(), y.data());  // no event
+        cudaDeviceSynchronize();
+        CHECK(y.host()[0] == 1);
+        launch(set_kernel<0>, 1, 1, 0, producer, x.data(), 8);
+        launch(copy_kernel<0>, 1, 1, 0, consumer, x.data(), y.data());
+        launch(copy_kernel<0>, 1, 1, 0, nullptr, y.data(), z.data());  // the default stream waits for both
+        cudaDeviceSynchronize();
+        CHECK(z.host()[0] == 7);
+    }
+}
+
+TEST_CASE("deferred: work that nobody has waited for when the program ends is reported") {
+    int status = 0;
+    const std::string message = stderr_of_child(
+        [] {
+            emulator::settings().deferred_streams = true;
+            cudaLaunchHostFunc(
+                nullptr, [](void*) {}, nullptr);
+            std::exit(0);
+        },
+        status);
+    CHECK(contains(message, "1 piece of work was queued and never waited for"));
+    CHECK(stderr_of_child(
+              [] {
+                  cudaDeviceSynchronize();
+                  std::exit(0);
+              },
+              status) == "");
 }
 
 TEST_CASE("deferred: the default stream waits for the others and they for it, but not those that are non-blocking") {
@@ -181,6 +220,36 @@ TEST_CASE("calls that cost time on a card are counted") {
     cudaFreeHost(pinned);
     CHECK(emulator::call_counts().waits == before.waits + 4);
     CHECK(pageable == 1);
+}
+
+TEST_CASE("an event that was recorded in a capture, and one whose stream is gone") {
+    for (const bool deferred : {false, true}) {
+        emulator::settings().deferred_streams = deferred;
+        cudaEvent_t captured = nullptr, event = nullptr;
+        cudaEventCreate(&captured);
+        cudaEventCreate(&event);
+        const DeviceArray<int> x(std::vector<int>{0});
+        cudaGraph_t graph = nullptr;
+        const Stream other;
+        {
+            const Stream stream;
+            cudaStreamBeginCapture(stream.handle, cudaStreamCaptureModeGlobal);
+            cudaEventRecord(captured, stream.handle);
+            cudaStreamEndCapture(stream.handle, &graph);
+            CHECK(cudaEventQuery(captured) != cudaSuccess);  // nothing is queued that would make it ready
+            launch(set_kernel<0>, 1, 1, 0, stream.handle, x.data(), 1);
+            cudaEventRecord(event, stream.handle);
+        }
+        CHECK(cudaStreamWaitEvent(other.handle, event) == cudaSuccess);
+        launch(add_kernel<0>, 1, 1, 0, other.handle, x.data(), 1);
+        CHECK(cudaStreamSynchronize(other.handle) == cudaSuccess);
+        CHECK(x.host()[0] == 2);
+        cudaEventDestroy(captured);
+        cudaEventDestroy(event);
+        cudaGraphDestroy(graph);
+    }
+    emulator::settings() = emulator::Settings{};
+    cudaGetLastError();
 }
 
 TEST_CASE("a fault inside deferred work comes from the call that waits") {

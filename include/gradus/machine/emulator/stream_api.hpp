@@ -80,7 +80,7 @@ inline cudaError_t cudaEventSynchronize(cudaEvent_t event) {
 inline cudaError_t cudaEventQuery(cudaEvent_t event) {
     const std::lock_guard lock(emulator::streams().mutex);
     if (event->is_done) return cudaSuccess;
-    emulator::streams().run_first(event->stream);
+    if (!event->stream->queue.empty()) emulator::streams().run_first(event->stream);  // else it is part of a graph
     return cudaErrorNotReady;
 }
 inline cudaError_t cudaEventDestroy(cudaEvent_t event) {
@@ -99,7 +99,7 @@ inline cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, 
 // What is queued in the stream from now on waits for what the event marks.
 inline cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned = 0) {
     const std::lock_guard lock(emulator::streams().mutex);
-    if (event->is_done) return cudaSuccess;  // or never recorded
+    if (event->is_done) return cudaSuccess;  // or never recorded; its stream may be gone
     emulator::streams().enqueue(
         stream, [source = event->stream, ticket = event->ticket] { emulator::streams().run(source, ticket); });
     return cudaSuccess;
