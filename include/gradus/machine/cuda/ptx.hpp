@@ -34,9 +34,13 @@ __device__ __forceinline__ void cp_async(void* target, const void* source, int u
                      "r"(used)
                      : "memory");
 #else
-    for (int i = 0; i < Bytes; i += 4)
-        *reinterpret_cast<unsigned*>(static_cast<char*>(target) + i) =
-            i < used ? *reinterpret_cast<const unsigned*>(static_cast<const char*>(source) + i) : 0u;
+    using Word = Packed<unsigned, Bytes / 4>;
+    Word word{};
+    if (used == Bytes)
+        word = *static_cast<const Word*>(source);
+    else
+        for (int i = 0; 4 * i < used; ++i) word[i] = static_cast<const unsigned*>(source)[i];
+    *static_cast<Word*>(target) = word;
 #endif
 }
 
