@@ -100,8 +100,9 @@ void elementwise(BenchmarkList& list, const std::string& type, LayerTensors<T>& 
     if constexpr (std::same_as<T, Sum<T>>) {
         const SgdRule<T> rule{T(0.1), T(1e-4), T(0.9), T(1), true};
         const Vector<T> w = o.y.template write<1>(), v = o.x.template write<1>();
+        const Vector<const T> none(nullptr, {0});
         const std::vector<SgdParameter<T>> parameters = {{w, dy, v, rule}};
-        add("sgd", 5 * n * t, 7 * n, [=] { sgd_steps(Cuda{}, parameters); });
+        add("sgd", 5 * n * t, 7 * n, [=] { sgd_steps(Cuda{}, parameters, none); });
         const Vector<std::int64_t> found = o.found.template write<1>();
         add("unscale", 2 * n * s, n, [=] { unscale(Cuda{}, std::vector{w}, T(1), found); });
     }
