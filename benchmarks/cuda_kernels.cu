@@ -146,10 +146,11 @@ void elementwise(BenchmarkList& list, const std::string& type, LayerTensors<T>& 
     if constexpr (std::same_as<T, Sum<T>>) {
         const SgdRule<T> rule{T(0.1), T(1e-4), T(0.9), T(1), true};
         const Vector<T> w = o.y.template write<1>(), v = o.x.template write<1>();
-        const std::vector<SgdParameter<T>> plain = {{w, dy, Vector<T>(nullptr, {0}), rule}},
-                                           parameters = {{w, dy, v, rule}};
-        add("sgd without momentum", 3 * n * t, 4 * n, [=] { sgd_steps(Cuda{}, plain); });
-        add("sgd", 5 * n * t, 7 * n, [=] { sgd_steps(Cuda{}, parameters); });
+        const Vector<T> no_velocity(nullptr, {0});
+        const Vector<const T> no_rate(nullptr, {0});  // the rate is the rule's
+        const std::vector<SgdParameter<T>> plain = {{w, dy, no_velocity, rule}}, parameters = {{w, dy, v, rule}};
+        add("sgd without momentum", 3 * n * t, 4 * n, [=] { sgd_steps(Cuda{}, plain, no_rate); });
+        add("sgd", 5 * n * t, 7 * n, [=] { sgd_steps(Cuda{}, parameters, no_rate); });
         add("unscale", 2 * n * s, n, [=] { unscale(Cuda{}, std::vector{w}, T(1), where); });
     }
 }

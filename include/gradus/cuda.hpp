@@ -20,6 +20,7 @@
 #include "gradus/machine/cuda/cuda_memory.hpp"
 #include "gradus/machine/cuda/cuda_stream.hpp"
 #include "gradus/machine/cuda/pinned_memory.hpp"
+#include "gradus/machine/cuda/cuda_graph.hpp"
 
 // 3. The kernels of the operations, in the order of their pages
 #include "gradus/machine/cuda/stride_map.hpp"

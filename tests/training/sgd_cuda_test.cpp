@@ -96,6 +96,25 @@ TEST_CASE("SGD on Cuda: many parameters get the bits that each would get alone, 
     static_assert(sizeof(SgdTable<float>) + 16 <= 4096 && sizeof(SgdTable<double>) + 16 <= 4096);
 }
 
+TEST_CASE("SGD on Cuda takes its rate from the card as it takes a number") {
+    for (const SgdConfig& config : {SgdConfig{}, SgdConfig{.momentum = 0.9}}) {
+        std::vector<float> ends[2];
+        for (const bool is_tensor : {false, true}) {
+            Generator generator{7, 0, 0};
+            Variable<float, Cuda> w(Tensor<float, Cuda>::randn({37}, generator), true);
+            Sgd<float, Cuda> sgd({{{w}, 1e-2, 0.5}}, config);
+            Tensor<float, Cuda> on_card(Shape{});
+            for (const double rate : {0.1, 0.03}) {
+                w.mutable_grad() = Tensor<float, Cuda>::randn({37}, generator);
+                on_card.copy_from(Tensor<float, Cuda>::scalar(static_cast<float>(rate)));
+                is_tensor ? sgd.step(on_card) : sgd.step(rate);
+            }
+            ends[is_tensor] = w.value().to_vector();
+        }
+        CHECK((ends[0] == ends[1]));
+    }
+}
+
 TEST_CASE("SGD on Cuda takes PyTorch's steps") {
     const auto check = [](const SgdConfig& config, double decay, const std::vector<double>& expected) {
         check_trajectory<double>(config, decay, expected);

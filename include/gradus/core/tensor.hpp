@@ -38,7 +38,9 @@ public:
         return x;
     }
     static Tensor full(const Shape& shape, T value) {
-        return from(shape, std::vector<T>(static_cast<std::size_t>(shape.numel()), value));
+        Tensor x(shape);
+        fill_elements(D{}, x.mutable_data(), x.numel(), value);
+        return x;
     }
     static Tensor ones(const Shape& shape) { return full(shape, static_cast<T>(1)); }
     static Tensor scalar(T value) { return full({}, value); }

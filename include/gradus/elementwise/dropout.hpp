@@ -59,6 +59,7 @@ Variable<T, D> dropout(const Variable<T, D>& x, double p, bool training = true,
     const OperationScope operation("dropout");
     GRADUS_CHECK(p >= 0 && p < 1, "dropout: p must be at least 0 and below 1, got ", p);
     if (!training || p == 0) return x;
+    GRADUS_CHECK(!is_capturing(D{}), "dropout: a graph would draw the same elements every time it is replayed");
     generator.position += generator.position % 2;
     const DropoutMask mask{generator, static_cast<std::uint32_t>(p * 0x1p32), 1 / (1 - p)};
     generator.position += 2 * static_cast<std::uint64_t>((x.shape().numel() + 3) / 4);

@@ -161,7 +161,8 @@ struct CrossEntropyNode final : NodeOf<Sum<T>, D> {
                                       Reduction reduction) {
         using S = Sum<T>;
         const Index N = logits.shape()[0];
-        Tensor<S, D> m({N}), s({N}), loss({N}), scale = Tensor<S, D>::ones({1});
+        Tensor<S, D> m({N}), s({N}), loss({N});
+        Tensor<S, D> scale = reduction == Reduction::none ? Tensor<S, D>::ones({1}) : Tensor<S, D>({1});
         cross_entropy_forward(D{}, logits.value().template read<2>(), data.targets(), m.template write<1>(),
                               s.template write<1>(), loss.template write<1>());
         if (reduction != Reduction::none) {

@@ -180,8 +180,10 @@ struct IsNoClass {
         return (label < 0 || label >= classes) && label != ignore_index;
     }
 };
+// Not within a graph, where the host cannot wait for an answer: a label that is no class goes unnoticed there.
 inline void check_labels(Cuda, const char* operation, Vector<const std::int64_t> labels, Index classes,
                          std::int64_t ignore_index) {
+    if (is_capturing(Cuda{})) return;
     const Index n = find_first(labels.size(), IsNoClass{labels.data(), classes, ignore_index});
     if (n == labels.size()) return;
     check_label(operation, element_on_host(labels.data() + n), n, labels.size(), classes, ignore_index);

@@ -55,10 +55,12 @@ struct SgdParameter {
     SgdRule<P> rule;
 };
 
-// The steps of all parameters. A card makes them together, because most are too small for a launch of their own.
+// The steps of all parameters. A card makes them together, because most are too small for a launch of their own. Where
+// `rate` is not empty each rule's lr is a factor to it.
 template <HostDevice D, class P>
-void sgd_steps(D, const std::vector<SgdParameter<P>>& parameters) {
-    for (const auto& [w, g, v, rule] : parameters) {
+void sgd_steps(D, const std::vector<SgdParameter<P>>& parameters, Vector<const P> rate) {
+    for (auto [w, g, v, rule] : parameters) {
+        if (rate.size() > 0) rule.lr *= rate(0);
         if (rule.momentum == 0)
             sgd_step(D{}, w, g, rule);
         else
@@ -122,12 +124,13 @@ public:
 
     void step(double lr) {
         GRADUS_CHECK(std::isfinite(lr) && lr >= 0, "sgd: the learning rate must be finite and not negative, got ", lr);
-        const OperationScope operation("sgd");
-        std::vector<SgdParameter<P>> parameters;
-        auto velocity = velocities_.begin();
-        for (ParameterGroup<P, D>& group : groups_)
-            for (Variable<P, D>& parameter : group.parameters) add(group, parameter, *velocity++, lr, parameters);
-        sgd_steps(D{}, parameters);
+        step(lr, Vector<const P>(nullptr, {0}));
+    }
+    // With a rate that is read when the step is made, on the device: for steps that are recorded (cuda_graph.hpp). What
+    // it is, nobody checks.
+    void step(const Tensor<P, D>& lr) {
+        GRADUS_CHECK(lr.numel() == 1, "sgd: the learning rate must be one number, got the shape ", lr.shape());
+        step(1, lr.reshape({1}).template read<1>());
     }
 
     void zero_grad() {
@@ -142,6 +145,15 @@ public:
     std::vector<Tensor<P, D>>& velocities() { return velocities_; }
 
 private:
+    void step(double factor, Vector<const P> rate) {
+        const OperationScope operation("sgd");
+        std::vector<SgdParameter<P>> parameters;
+        auto velocity = velocities_.begin();
+        for (ParameterGroup<P, D>& group : groups_)
+            for (Variable<P, D>& parameter : group.parameters) add(group, parameter, *velocity++, factor, parameters);
+        sgd_steps(D{}, parameters, rate);
+    }
+
     void add(const ParameterGroup<P, D>& group, Variable<P, D>& parameter, Tensor<P, D>& velocity, double lr,
              std::vector<SgdParameter<P>>& parameters) {
         const Tensor<P, D>& gradient = parameter.grad();
@@ -152,6 +164,8 @@ private:
         Vector<P> v(nullptr, {0});
         if (config_.momentum > 0) {
             if (!velocity.defined()) {
+                GRADUS_CHECK(!is_capturing(D{}), "sgd: the first step with momentum differs from those that follow, ",
+                             "so it cannot be part of a graph; run the step once before it is captured");
                 velocity = Tensor<P, D>::zeros(weight.shape());
                 rule.fresh = 1;  // 0 * m + d: the first v is d itself, whatever the dampening
             }
