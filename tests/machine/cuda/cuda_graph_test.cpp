@@ -72,7 +72,10 @@ TEST_CASE("run() is in order with the current stream") {
     cudaDeviceSynchronize();
     const StreamScope scope(stream.get());
     twice(x);
-    graph.run([&] { y.copy_from(x); });
+    graph.run([&] {
+        y.copy_from(x);
+        CHECK(y.to_vector() == std::vector<float>(32, 2.0f));  // waits for the graph's stream alone
+    });
     twice(y);
     CHECK(y.to_vector() == std::vector<float>(32, 4.0f));
 }
@@ -108,7 +111,11 @@ TEST_CASE("a graph's memory stays its own: nobody else gets what its step has fr
     }
     CHECK(emulator::device_memory().find(scratch).bytes == 0);
     CHECK(kept.to_vector() == std::vector<float>(32, 2.0f));  // outlives the graph
+    const void* const memory = kept.data();
     x = y = kept = {};
+    allocator.set_keeping(true);
+    CHECK((Tensor<float, Cuda>({32}).data() == memory));  // it belongs to this stream now
+    allocator.set_keeping(false);
     allocator.release_kept();
     CHECK(allocator.stats().live_bytes == before.live_bytes);
     CHECK(allocator.stats().reserved_bytes == before.reserved_bytes);
