@@ -1,4 +1,5 @@
-// Covers clip_grad_cuda.cuh: PyTorch's numbers, every size, memory that is not aligned to a pack, every order of threads.
+// Covers clip_grad_cuda.cuh: PyTorch's numbers, every size, memory that is not aligned to a pack, every order of
+// threads.
 #include "gradus/training/clip_grad_cuda.cuh"
 
 #include "machine/emulator/emulator_checks.hpp"

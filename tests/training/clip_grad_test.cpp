@@ -1,4 +1,4 @@
-// Gradient clipping: PyTorch's numbers, the twins, any number of threads.
+// Covers clip_grad.hpp and clip_grad_cpu.hpp: PyTorch's numbers, the twins, any number of threads.
 #include "gradus/training/clip_grad.hpp"
 
 #include <doctest/doctest.h>

@@ -1,5 +1,6 @@
-// What sgd_cuda.cuh, clip_grad_cuda.cuh and unscale_cuda.cuh ask of the memory, and that no two threads race. Linked with the race checker.
-// The counts are sums over all launches, so they do not depend on how many parameters a launch takes.
+// What sgd_cuda.cuh, clip_grad_cuda.cuh and unscale_cuda.cuh ask of the memory, and that no two threads race. Linked
+// with the race checker. The counts are sums over all launches, so they do not depend on how many parameters a launch
+// takes.
 #include <cmath>
 
 #include "gradus/training/clip_grad_cuda.cuh"
