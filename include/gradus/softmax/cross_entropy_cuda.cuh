@@ -47,7 +47,7 @@ struct TargetRow {
 };
 
 template <class T, int N>
-__global__ void __launch_bounds__(team_block)
+__global__ void __launch_bounds__(team_block, team_blocks<T>)
     cross_entropy_forward_kernel(const T* z, CrossEntropyTargets<Sum<T>> targets, Sum<T>* m, Sum<T>* s, Sum<T>* loss,
                                  RowTeams teams) {
     GRADUS_SHARED(Sum<T>, shared, [team_warps]);
@@ -75,10 +75,12 @@ template <class T>
 void cross_entropy_forward(Cuda, Matrix<const T> z, const CrossEntropyTargets<Sum<T>>& t, Vector<Sum<T>> m,
                            Vector<Sum<T>> s, Vector<Sum<T>> loss) {
     if (z.size() == 0) return;
-    const int N = run_length<T>(z.shape()[1]);
-    const RowTeams teams(z.shape()[0], z.shape()[1], N);
-    launch(N > 1 ? cross_entropy_forward_kernel<T, vector_length<T>> : cross_entropy_forward_kernel<T, 1>,
-           teams.blocks(), team_block, 0, current_stream(), z.data(), t, m.data(), s.data(), loss.data(), teams);
+    with_run_length<T>(z.shape()[1], {z.data()}, [&](auto length) {
+        constexpr int N = decltype(length)::value;
+        const RowTeams teams(z.shape()[0], z.shape()[1], N);
+        launch(cross_entropy_forward_kernel<T, N>, teams.blocks(), team_block, 0, current_stream(), z.data(), t,
+               m.data(), s.data(), loss.data(), teams);
+    });
 }
 
 // Where there are more rows than this, every block adds up so many of them, and a last block adds the blocks' sums.
@@ -130,7 +132,7 @@ void cross_entropy_total(Cuda, Vector<const S> loss, const CrossEntropyTargets<S
 }
 
 template <class T, int N>
-__global__ void __launch_bounds__(team_block)
+__global__ void __launch_bounds__(team_block, team_blocks<T>)
     cross_entropy_backward_kernel(const T* z, CrossEntropyTargets<Sum<T>> targets, const Sum<T>* m, const Sum<T>* s,
                                   const Sum<T>* scale, Vector<const Sum<T>> dloss, T* dz, RowTeams teams, Write mode) {
     GRADUS_SHARED(Sum<T>, shared, [team_warps]);
@@ -161,11 +163,12 @@ void cross_entropy_backward(Cuda, Matrix<const T> z, const CrossEntropyTargets<S
                             Vector<const Sum<T>> s, Vector<const Sum<T>> scale, Vector<const Sum<T>> dloss,
                             Matrix<T> dz, Write mode) {
     if (z.size() == 0) return;
-    const int N = run_length<T>(z.shape()[1]);
-    const RowTeams teams(z.shape()[0], z.shape()[1], N);
-    launch(N > 1 ? cross_entropy_backward_kernel<T, vector_length<T>> : cross_entropy_backward_kernel<T, 1>,
-           teams.blocks(), team_block, 0, current_stream(), z.data(), t, m.data(), s.data(), scale.data(), dloss,
-           dz.data(), teams, mode);
+    with_run_length<T>(z.shape()[1], {z.data(), dz.data()}, [&](auto length) {
+        constexpr int N = decltype(length)::value;
+        const RowTeams teams(z.shape()[0], z.shape()[1], N);
+        launch(cross_entropy_backward_kernel<T, N>, teams.blocks(), team_block, 0, current_stream(), z.data(), t,
+               m.data(), s.data(), scale.data(), dloss, dz.data(), teams, mode);
+    });
 }
 
 struct IsNoClass {

@@ -1,10 +1,11 @@
 // softmax/row_teams_cuda.cuh   Teams of threads, one for each row: what softmax and cross entropy share on the card.
 // Problem  A row needs its maximum before the first exponential, and the sum of the exponentials before the first
 //          result. Reading it three times would cost three times the memory's time.
-// Answer   A team of threads holds a tile of the row in registers: 16 elements a thread in packs, 8 where rows are not
-//          made of packs (run.hpp), each of which needs an address. Rows of up to 512 elements (256) are for a part of
-//          a warp, 1, 2, 4, ... 32 threads, so that a warp with short rows has several of them; longer rows are for a
-//          block. Neighbouring threads hold neighbouring runs: loads are coalesced.
+// Answer   A team of threads holds a tile of the row in registers: 16 elements a thread in words of up to 16 bytes
+//          (with_run_length in run.hpp), 8 where an odd row makes every element a word, which needs an address. Rows of
+//          up to 512 elements (256) are for a part of a warp, 1, 2, 4, ... 32 threads, so that a warp with short rows
+//          has several of them; longer rows are for a block. Neighbouring threads hold neighbouring runs: loads are
+//          coalesced.
 //          A row of one tile, up to 4,096 elements (2,048), is read once. A longer one is read twice: tile by tile,
 //          first for the sums, then in the opposite order for the results, because the last tile is still in registers.
 // Sums     in one pass over the tiles (Milakov, Gimelshein 2018, arXiv 1805.02867): where a tile has a larger maximum
@@ -71,12 +72,18 @@ struct RowShare {
     }
     __device__ __forceinline__ int at(int r) const { return (r * teams.threads + rank) * N; }
 
-    // Of the matrix x, or (load_row) of a row of numbers, which may be of type Sum<T>.
+    // Of the matrix x, which with_run_length has seen, or (load_row) of a row of numbers anywhere.
     __device__ __forceinline__ void load(const T* x, Index tile, Sum<T> behind_the_row, Tile& v) const {
-        load_row(x + row * teams.K, tile, behind_the_row, v);
+        const T* const from = x + row * teams.K + tile;
+        const int size = size_of(tile);
+        for (int r = 0; r < runs; ++r) {
+            if (at(r) < size)
+                load_words(from + at(r), v[r]);
+            else
+                for (int i = 0; i < N; ++i) v[r][i] = behind_the_row;
+        }
     }
-    template <class U>
-    __device__ __forceinline__ void load_row(const U* numbers, Index tile, Sum<T> behind_the_row, Tile& v) const {
+    __device__ __forceinline__ void load_row(const Sum<T>* numbers, Index tile, Sum<T> behind_the_row, Tile& v) const {
         const int size = size_of(tile);
         for (int r = 0; r < runs; ++r) {
             if (at(r) < size)
@@ -89,7 +96,7 @@ struct RowShare {
         T* const to = y + row * teams.K + tile;
         const int size = size_of(tile);
         for (int r = 0; r < runs; ++r)
-            if (at(r) < size) put_run(to + at(r), v[r], mode);
+            if (at(r) < size) put_words(to + at(r), v[r], mode);
     }
 };
 
@@ -105,6 +112,12 @@ struct LargerOfTwo {
         return b > a ? b : a;
     }
 };
+
+// For __launch_bounds__: the blocks that a multiprocessor must have room for, 0 as the compiler likes. In double it would
+// like too many, and spill. Few blocks are enough: 256 threads with 16 elements each are 8 to 32 KB on the way, and the
+// memory of an A100 delivers 8.6 KB to a multiprocessor (1555 GB/s, 108 of them) in the 600 ns that a load takes.
+template <class T>
+inline constexpr int team_blocks = sizeof(Sum<T>) == 4 ? 0 : 1;
 
 // The values of a team's threads, combined; in every one of them. `shared` has room for one value of every warp.
 template <class S, class Combine>

@@ -10,7 +10,7 @@
 // Deviates as PyTorch does, the rate is not part of v (Sutskever et al. have it there): they differ once the rate
 //          changes.
 // Shapes   w, g, v are of one shape; the kernels see them flat, as (N).
-// Cost     one pass: reads w, g, v and writes w, v. Twin: sgd_cpu.hpp
+// Cost     one pass: reads w, g, v and writes w, v. Twins: sgd_cpu.hpp, sgd_cuda.cuh
 #pragma once
 
 #include <cmath>
@@ -44,6 +44,26 @@ void sgd_step(Reference, Vector<P> w, Vector<const P> g, Vector<P> v, SgdRule<P>
 template <class P>
 void sgd_step(Reference, Vector<P> w, Vector<const P> g, SgdRule<P> rule) {
     for (Index i = 0; i < w.size(); ++i) w(i) -= rule.lr * (g(i) + rule.decay * w(i));
+}
+
+// A parameter of a step, and its numbers. Without momentum v is empty.
+template <class P>
+struct SgdParameter {
+    Vector<P> w;
+    Vector<const P> g;
+    Vector<P> v;
+    SgdRule<P> rule;
+};
+
+// The steps of all parameters. A card makes them together, because most are too small for a launch of their own.
+template <HostDevice D, class P>
+void sgd_steps(D, const std::vector<SgdParameter<P>>& parameters) {
+    for (const auto& [w, g, v, rule] : parameters) {
+        if (rule.momentum == 0)
+            sgd_step(D{}, w, g, rule);
+        else
+            sgd_step(D{}, w, g, v, rule);
+    }
 }
 
 // Parameters that are treated alike. Each of the group's rates is the step's rate times lr_scale.
@@ -103,9 +123,11 @@ public:
     void step(double lr) {
         GRADUS_CHECK(std::isfinite(lr) && lr >= 0, "sgd: the learning rate must be finite and not negative, got ", lr);
         const OperationScope operation("sgd");
+        std::vector<SgdParameter<P>> parameters;
         auto velocity = velocities_.begin();
         for (ParameterGroup<P, D>& group : groups_)
-            for (Variable<P, D>& parameter : group.parameters) update(group, parameter, *velocity++, lr);
+            for (Variable<P, D>& parameter : group.parameters) add(group, parameter, *velocity++, lr, parameters);
+        sgd_steps(D{}, parameters);
     }
 
     void zero_grad() {
@@ -120,23 +142,24 @@ public:
     std::vector<Tensor<P, D>>& velocities() { return velocities_; }
 
 private:
-    void update(const ParameterGroup<P, D>& group, Variable<P, D>& parameter, Tensor<P, D>& velocity, double lr) {
+    void add(const ParameterGroup<P, D>& group, Variable<P, D>& parameter, Tensor<P, D>& velocity, double lr,
+             std::vector<SgdParameter<P>>& parameters) {
         const Tensor<P, D>& gradient = parameter.grad();
         if (!gradient.defined()) return;
         SgdRule<P> rule{static_cast<P>(lr * group.lr_scale), static_cast<P>(group.weight_decay),
                         static_cast<P>(config_.momentum), static_cast<P>(1 - config_.dampening), config_.nesterov};
         Tensor<P, D>& weight = parameter.mutable_value();
-        if (config_.momentum == 0) {
-            sgd_step(D{}, weight.template write<1>(), gradient.template read<1>(), rule);
-            return;
+        Vector<P> v(nullptr, {0});
+        if (config_.momentum > 0) {
+            if (!velocity.defined()) {
+                velocity = Tensor<P, D>::zeros(weight.shape());
+                rule.fresh = 1;  // 0 * m + d: the first v is d itself, whatever the dampening
+            }
+            GRADUS_CHECK(velocity.shape() == weight.shape(), "sgd: a velocity of shape ", velocity.shape(),
+                         " for a parameter of shape ", weight.shape());
+            v = velocity.template write<1>();
         }
-        if (!velocity.defined()) {
-            velocity = Tensor<P, D>::zeros(weight.shape());
-            rule.fresh = 1;  // 0 * m + d: the first v is d itself, whatever the dampening
-        }
-        GRADUS_CHECK(velocity.shape() == weight.shape(), "sgd: a velocity of shape ", velocity.shape(),
-                     " for a parameter of shape ", weight.shape());
-        sgd_step(D{}, weight.template write<1>(), gradient.template read<1>(), velocity.template write<1>(), rule);
+        parameters.push_back({weight.template write<1>(), gradient.template read<1>(), v, rule});
     }
 
     std::vector<ParameterGroup<P, D>> groups_;

@@ -14,13 +14,15 @@
 
 namespace gradus::inline GRADUS_ABI {
 
-// g *= factor; found(0) = 1 where an element is not finite, before or after. Small beside a training step: no twin.
+// g *= factor for every gradient; found(0) = 1 where an element is not finite, before or after. Small beside a training
+// step: no twin for the Cpu.
 template <HostDevice D, class P>
-void unscale(D, Vector<P> g, P factor, Vector<std::int64_t> found) {
-    for (Index i = 0; i < g.size(); ++i) {
-        g(i) *= factor;
-        if (!std::isfinite(g(i))) found(0) = 1;
-    }
+void unscale(D, const std::vector<Vector<P>>& gradients, P factor, Vector<std::int64_t> found) {
+    for (const Vector<P>& g : gradients)
+        for (Index i = 0; i < g.size(); ++i) {
+            g(i) *= factor;
+            if (!std::isfinite(g(i))) found(0) = 1;
+        }
 }
 
 // Whether all gradients of the groups are finite. Parameters without a gradient are passed over.
@@ -28,11 +30,11 @@ template <FloatingElement P, Device D>
 bool unscale_gradients(const std::vector<ParameterGroup<P, D>>& groups, double scale) {
     const OperationScope operation("unscale_gradients");
     Tensor<std::int64_t, D> found = Tensor<std::int64_t, D>::zeros({1});
+    std::vector<Vector<P>> gradients;
     for (const ParameterGroup<P, D>& group : groups)
         for (Variable<P, D> parameter : group.parameters)
-            if (parameter.grad().defined())
-                unscale(D{}, parameter.mutable_grad().template write<1>(), static_cast<P>(1 / scale),
-                        found.template write<1>());
+            if (parameter.grad().defined()) gradients.push_back(parameter.mutable_grad().template write<1>());
+    unscale(D{}, gradients, static_cast<P>(1 / scale), found.template write<1>());
     return found.to_vector()[0] == 0;
 }
 

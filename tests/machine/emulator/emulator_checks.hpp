@@ -1,5 +1,5 @@
-// For tests of kernels: every thread order, and the message of a launch that must fail. nvcc compiles it too; a GPU has
-// the one order that it has.
+// For tests of kernels: every thread order, deferred streams, the message of a launch that must fail. nvcc compiles it
+// too; a GPU has the one order that it has, and its streams are always deferred.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -24,6 +24,20 @@ void in_every_order(const Body& body) {
     gradus::emulator::settings() = before;
 #endif
 }
+
+// While one lives, queued work is done when something waits for it.
+struct Deferred {
+#if defined(__CUDACC__)
+    explicit Deferred(bool = true) {}
+#else
+    explicit Deferred(bool on = true) { gradus::emulator::settings().deferred_streams = on; }
+    ~Deferred() {
+        cudaDeviceSynchronize();
+        gradus::emulator::settings().deferred_streams = before;
+    }
+    const bool before = gradus::emulator::settings().deferred_streams;
+#endif
+};
 
 // The message of the error that the body must end with; "" if it ends well.
 template <class Body>

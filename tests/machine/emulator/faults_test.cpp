@@ -3,9 +3,7 @@
 
 #include <csignal>
 
-#include <sys/wait.h>
-#include <unistd.h>
-
+#include "child_process.hpp"
 #include "emulator_checks.hpp"
 #include "gradus/machine/emulator/device_api.hpp"
 
@@ -44,33 +42,6 @@ __global__ void beyond_array_kernel(float* x) {
     x[0] = array[0];
 }
 
-// What a child process that runs the body writes to stderr, and the signal that ends it.
-template <class Body>
-std::string stderr_of(const Body& body, int& signal_number) {
-    int ends[2];
-    REQUIRE(pipe(ends) == 0);
-    const pid_t child = fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
-        dup2(ends[1], STDERR_FILENO);
-        close(ends[0]);
-        for (const int each : {SIGSEGV, SIGABRT}) std::signal(each, SIG_DFL);  // instead of doctest's handlers
-        emulator::install_fault_handler();
-        body();
-        _exit(0);
-    }
-    close(ends[1]);
-    std::string text;
-    char buffer[512];
-    for (ssize_t got; (got = read(ends[0], buffer, sizeof buffer)) > 0;)
-        text.append(buffer, static_cast<std::size_t>(got));
-    close(ends[0]);
-    int status = 0;
-    waitpid(child, &status, 0);
-    signal_number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    return text;
-}
-
 }  // namespace
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they have handlers and stacks of their own
@@ -101,9 +72,28 @@ TEST_CASE("host code that follows a device pointer dies with a message") {
     const DeviceArray<int> x(100);
     launch(store_kernel<0>, 1, 64, 0, nullptr, x.data());
     int signal_number = 0;
-    const std::string message = stderr_of([&] { static_cast<volatile int*>(x.data())[25] = 1; }, signal_number);
+    const std::string message = stderr_of_child(
+        [&] {
+            emulator::install_fault_handler();
+            static_cast<volatile int*>(x.data())[25] = 1;
+        },
+        signal_number);
     CHECK(contains(message, "host code reads or writes device memory"));
     CHECK(contains(message, "byte 100 of a buffer of 400 bytes"));
+    CHECK(signal_number == SIGSEGV);
+}
+
+TEST_CASE("the same before the first launch") {
+    int signal_number = 0;
+    const std::string message = stderr_of_child(
+        [] {
+            int* x = nullptr;
+            cudaMalloc(&x, sizeof(int));
+            static_cast<volatile int*>(x)[0] = 1;
+        },
+        signal_number);
+    CHECK(contains(message, "host code reads or writes device memory"));
+    CHECK(contains(message, "byte 0 of a buffer of 4 bytes"));
     CHECK(signal_number == SIGSEGV);
 }
 
@@ -115,7 +105,7 @@ TEST_CASE("protection of device memory can be switched off") {
     emulator::settings() = emulator::Settings{};
     launch(store_kernel<0>, 1, 64, 0, nullptr, x.data());
     int signal_number = 0;
-    stderr_of([&] { static_cast<volatile int*>(x.data())[25] = 1; }, signal_number);
+    stderr_of_child([&] { static_cast<volatile int*>(x.data())[25] = 1; }, signal_number);
     CHECK(signal_number == SIGSEGV);
 }
 
@@ -126,7 +116,7 @@ TEST_CASE("protection of device memory can be switched off") {
 TEST_CASE("AddressSanitizer sees what runs out of bounds of a buffer, of a shared array, and what is freed") {
     const auto report = [](const auto& body) {
         int signal_number = 0;
-        return stderr_of(body, signal_number);
+        return stderr_of_child(body, signal_number);
     };
     const DeviceArray<float> x(64);
     CHECK(contains(report([&] { launch(beyond_buffer_kernel<0>, 1, 65, 0, nullptr, x.data()); }), "AddressSanitizer"));

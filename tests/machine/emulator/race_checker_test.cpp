@@ -59,6 +59,22 @@ __global__ void warp_sum_kernel(float* x) {
     if (t == 0) x[0] = s[0];
 }
 
+// What lanes of a warp do together before each reads what its neighbour has written. Only __syncwarp orders memory.
+enum class Together { syncwarp, shuffle, ballot, match, fragment };
+template <int>
+__global__ void neighbour_kernel(Together how, const Half* matrix, float* x) {
+    GRADUS_SHARED(float, s, [32]);
+    const unsigned t = threadIdx.x;
+    nvcuda::wmma::fragment<nvcuda::wmma::matrix_a, 16, 16, 16, Half, nvcuda::wmma::row_major> a;
+    s[t] = x[t];
+    if (how == Together::syncwarp) __syncwarp();
+    if (how == Together::shuffle) __shfl_xor_sync(0xffffffffu, 1.0f, 1);
+    if (how == Together::ballot) __ballot_sync(0xffffffffu, 1);
+    if (how == Together::match) __match_any_sync(0xffffffffu, 1);
+    if (how == Together::fragment) nvcuda::wmma::load_matrix_sync(a, matrix, 16);
+    x[t] = s[(t + 1) % 32];
+}
+
 template <int>
 __global__ void same_element_kernel(float* x) {
     x[(blockIdx.x * blockDim.x + threadIdx.x) / 2] = 1;
@@ -207,6 +223,13 @@ TEST_CASE("lanes of a warp are ordered by __syncwarp alone") {
         const DeviceArray<float> x(32);
         CHECK(contains(found(warp_race_kernel<0>, 1, 32, 0, x.data()), "race on shared memory"));
         CHECK(found(warp_sum_kernel<0>, 1, 32, 0, x.data()) == "");
+        const DeviceArray<Half> matrix(256);
+        for (const Together how : {Together::syncwarp, Together::shuffle, Together::ballot, Together::match,
+                                   Together::fragment}) {
+            INFO("how: " << static_cast<int>(how));
+            const std::string message = found(neighbour_kernel<0>, 1, 32, 0, how, matrix.data(), x.data());
+            CHECK(contains(message, "race on shared memory") == (how != Together::syncwarp));
+        }
     });
 }
 

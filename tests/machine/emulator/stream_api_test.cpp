@@ -1,7 +1,9 @@
 // Streams: in deferred mode work happens when something waits for it, in the order that the rules allow.
 #include "gradus/machine/emulator/stream_api.hpp"
 
+#include "child_process.hpp"
 #include "emulator_checks.hpp"
+#include "gradus/machine/emulator/call_counts.hpp"
 #include "gradus/machine/emulator/stream.hpp"
 
 using namespace gradus;
@@ -25,14 +27,6 @@ template <int>
 __global__ void failing_kernel(int) {
     __trap();
 }
-
-struct Deferred {
-    Deferred() { emulator::settings().deferred_streams = true; }
-    ~Deferred() {
-        cudaDeviceSynchronize();
-        emulator::settings() = emulator::Settings{};
-    }
-};
 
 struct Stream {
     explicit Stream(unsigned flags = cudaStreamDefault) { cudaStreamCreateWithFlags(&handle, flags); }
@@ -91,6 +85,44 @@ TEST_CASE("deferred: streams are in no order, unless an event says so") {
     }
 }
 
+TEST_CASE("deferred: whoever waits for the whole device gets the streams' work in no order either") {
+    for (const bool producer_is_older : {false, true}) {
+        const Deferred mode;
+        const Stream first, second;
+        const cudaStream_t producer = producer_is_older ? first.handle : second.handle;
+        const cudaStream_t consumer = producer_is_older ? second.handle : first.handle;
+        const DeviceArray<int> x(std::vector<int>{1}), y(std::vector<int>{0}), z(std::vector<int>{0});
+        launch(set_kernel<0>, 1, 1, 0, producer, x.data(), 7);
+        launch(copy_kernel<0>, 1, 1, 0, consumer, x.data(), y.data());  // no event
+        cudaDeviceSynchronize();
+        CHECK(y.host()[0] == 1);
+        launch(set_kernel<0>, 1, 1, 0, producer, x.data(), 8);
+        launch(copy_kernel<0>, 1, 1, 0, consumer, x.data(), y.data());
+        launch(copy_kernel<0>, 1, 1, 0, nullptr, y.data(), z.data());  // the default stream waits for both
+        cudaDeviceSynchronize();
+        CHECK(z.host()[0] == 7);
+    }
+}
+
+TEST_CASE("deferred: work that nobody has waited for when the program ends is reported") {
+    int status = 0;
+    const std::string message = stderr_of_child(
+        [] {
+            emulator::settings().deferred_streams = true;
+            cudaLaunchHostFunc(
+                nullptr, [](void*) {}, nullptr);
+            std::exit(0);
+        },
+        status);
+    CHECK(contains(message, "1 piece of work was queued and never waited for"));
+    CHECK(stderr_of_child(
+              [] {
+                  cudaDeviceSynchronize();
+                  std::exit(0);
+              },
+              status) == "");
+}
+
 TEST_CASE("deferred: the default stream waits for the others and they for it, but not those that are non-blocking") {
     const Deferred mode;
     const Stream blocking, separate(cudaStreamNonBlocking);
@@ -144,6 +176,79 @@ TEST_CASE("events: time between two, and when they are ready") {
     CHECK(milliseconds >= 0);
     cudaEventDestroy(start);
     cudaEventDestroy(end);
+    cudaGetLastError();
+}
+
+TEST_CASE("deferred: an event that is recorded again is ready with the second recording, and may be destroyed before") {
+    const Deferred mode;
+    const Stream stream;
+    const DeviceArray<int> x(std::vector<int>{0});
+    cudaEvent_t event = nullptr;
+    cudaEventCreate(&event);
+    cudaEventRecord(event, stream.handle);
+    launch(set_kernel<0>, 1, 1, 0, stream.handle, x.data(), 1);
+    cudaEventRecord(event, stream.handle);
+    CHECK(cudaEventQuery(event) == cudaErrorNotReady);  // a question does one piece of work: the first recording
+    CHECK(cudaEventQuery(event) == cudaErrorNotReady);
+    cudaEventSynchronize(event);
+    CHECK(cudaEventQuery(event) == cudaSuccess);
+    CHECK(stream.handle->queue.empty());
+    launch(set_kernel<0>, 1, 1, 0, stream.handle, x.data(), 2);
+    cudaEventRecord(event, stream.handle);
+    CHECK(cudaEventDestroy(event) == cudaSuccess);
+    CHECK(stream.handle->queue.size() == 2);  // nobody has waited
+    cudaStreamSynchronize(stream.handle);
+    CHECK(x.host()[0] == 2);
+}
+
+TEST_CASE("calls that cost time on a card are counted") {
+    const Stream stream;
+    const DeviceArray<int> x(std::vector<int>{0});
+    const emulator::CallCounts before = emulator::call_counts();
+    launch(set_kernel<0>, 1, 1, 0, stream.handle, x.data(), 1);
+    cudaStreamSynchronize(stream.handle);
+    int *buffer = nullptr, *pinned = nullptr;
+    cudaMalloc(&buffer, 4);
+    cudaMallocHost(&pinned, 4);
+    cudaMemcpyAsync(pinned, x.data(), 4, cudaMemcpyDeviceToHost, stream.handle);
+    CHECK(emulator::call_counts().launches == before.launches + 1);
+    CHECK(emulator::call_counts().allocations == before.allocations + 2);
+    CHECK(emulator::call_counts().waits == before.waits + 1);
+    int pageable = 0;
+    cudaMemcpyAsync(&pageable, x.data(), 4, cudaMemcpyDeviceToHost, stream.handle);
+    cudaFree(buffer);
+    cudaFreeHost(pinned);
+    CHECK(emulator::call_counts().waits == before.waits + 4);
+    CHECK(pageable == 1);
+}
+
+TEST_CASE("an event that was recorded in a capture, and one whose stream is gone") {
+    for (const bool deferred : {false, true}) {
+        emulator::settings().deferred_streams = deferred;
+        cudaEvent_t captured = nullptr, event = nullptr;
+        cudaEventCreate(&captured);
+        cudaEventCreate(&event);
+        const DeviceArray<int> x(std::vector<int>{0});
+        cudaGraph_t graph = nullptr;
+        const Stream other;
+        {
+            const Stream stream;
+            cudaStreamBeginCapture(stream.handle, cudaStreamCaptureModeGlobal);
+            cudaEventRecord(captured, stream.handle);
+            cudaStreamEndCapture(stream.handle, &graph);
+            CHECK(cudaEventQuery(captured) != cudaSuccess);  // nothing is queued that would make it ready
+            launch(set_kernel<0>, 1, 1, 0, stream.handle, x.data(), 1);
+            cudaEventRecord(event, stream.handle);
+        }
+        CHECK(cudaStreamWaitEvent(other.handle, event) == cudaSuccess);
+        launch(add_kernel<0>, 1, 1, 0, other.handle, x.data(), 1);
+        CHECK(cudaStreamSynchronize(other.handle) == cudaSuccess);
+        CHECK(x.host()[0] == 2);
+        cudaEventDestroy(captured);
+        cudaEventDestroy(event);
+        cudaGraphDestroy(graph);
+    }
+    emulator::settings() = emulator::Settings{};
     cudaGetLastError();
 }
 

@@ -1,7 +1,7 @@
 // machine/cuda/cuda_memory.hpp   What core asks of a device, for Cuda: memory, copies, zeros.
 // Everything is queued in the current stream. A copy between the card and the host waits for that stream, so that the
-// host may use its own memory again at once; a copy that overlaps with kernels calls cudaMemcpyAsync itself, from
-// pinned memory.
+// host may use its own memory again at once; copies that overlap with kernels are those from pinned memory
+// (pinned_memory.hpp).
 #pragma once
 
 #include "gradus/core/storage.hpp"

@@ -21,6 +21,8 @@
 
 namespace gradus::inline GRADUS_ABI::emulator {
 
+void install_fault_handler();  // faults.hpp
+
 inline constexpr std::size_t device_memory_bytes = std::size_t{16} << 30;
 
 class DeviceMemory {
@@ -34,6 +36,7 @@ public:
     // nullptr when the card is full.
     void* allocate(std::size_t bytes) {
         const std::lock_guard lock(mutex_);
+        install_fault_handler();  // the host may touch the buffer before anything is launched
         if (base_ == nullptr) reserve();
         const std::size_t size = chunk_bytes(bytes);
         auto best = free_.end();

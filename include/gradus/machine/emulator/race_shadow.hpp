@@ -3,7 +3,7 @@
 // and neither is before the other (Lamport 1978, "happened before"). "Before" comes from:
 //     - the order of one thread's own accesses;
 //     - barriers of the block: the epoch counts them;
-//     - operations of a warp: each lane has a clock, and knows up to which time of the other lanes it has met them
+//     - __syncwarp: each lane has a clock, and knows up to which time of the other lanes it has met them
 //       (vector clocks, Mattern 1989; 32 entries, because only lanes of one warp meet this way);
 //     - launches: what an earlier one did is before;
 //     - between blocks: an atomic after a __threadfence() in one, then an atomic and a __threadfence() in the other.

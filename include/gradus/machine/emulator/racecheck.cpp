@@ -123,8 +123,11 @@ public:
     }
     void lanes_met(Block& block, unsigned warp, std::uint32_t lanes) override {
         const Busy busy;
-        order_.lanes_met(warp, lanes);
         if (lanes == block.warps[warp].live) warps_[warp].flush(lanes_of(block, warp), counts_of_kernel());
+    }
+    void memory_ordered(unsigned warp, std::uint32_t lanes) override {
+        const Busy busy;
+        order_.lanes_met(warp, lanes);
     }
     void block_met(Block& block) override { block_ends(block); }
 

@@ -33,11 +33,13 @@ template <class T>
 cudaError_t cudaMalloc(T** pointer, std::size_t bytes) {
     *pointer = nullptr;
     if (bytes == 0) return cudaSuccess;
+    ++emulator::call_counts().allocations;
     *pointer = static_cast<T*>(emulator::device_memory().allocate(bytes));
     return emulator::remember(*pointer != nullptr ? cudaSuccess : cudaErrorMemoryAllocation);
 }
 inline cudaError_t cudaFree(void* pointer) {  // waits for all work: some of it may use the buffer
     const std::lock_guard lock(emulator::streams().mutex);
+    ++emulator::call_counts().waits;
     const cudaError_t error = emulator::run_all_without_throwing();
     if (pointer != nullptr && !emulator::device_memory().release(pointer))
         return emulator::remember(cudaErrorInvalidDevicePointer);
@@ -64,6 +66,7 @@ inline cudaError_t cudaMemGetInfo(std::size_t* free_bytes, std::size_t* total_by
 template <class T>
 cudaError_t cudaMallocHost(T** pointer, std::size_t bytes, unsigned = cudaHostAllocDefault) {
     const std::lock_guard lock(emulator::streams().mutex);
+    ++emulator::call_counts().allocations;
     char* memory = static_cast<char*>(std::aligned_alloc(4096, emulator::round_up(bytes + 1, 4096)));
     if (memory == nullptr) return emulator::remember(cudaErrorMemoryAllocation);
     emulator::pinned_buffers()[memory] = bytes;
@@ -77,6 +80,7 @@ cudaError_t cudaHostAlloc(T** pointer, std::size_t bytes, unsigned flags) {
 inline cudaError_t cudaFreeHost(void* pointer) {
     const std::lock_guard lock(emulator::streams().mutex);
     if (pointer == nullptr) return cudaSuccess;
+    ++emulator::call_counts().waits;
     const cudaError_t error = emulator::run_all_without_throwing();
     if (emulator::pinned_buffers().erase(static_cast<const char*>(pointer)) == 0)
         return emulator::remember(cudaErrorInvalidValue);
@@ -101,11 +105,15 @@ inline cudaError_t cudaMemcpyAsync(void* target, const void* source, std::size_t
             emulator::copy_bytes(target, is_staged ? stage.data() : source, bytes);
         });
     const bool is_finished = !to_device && !emulator::is_pinned(target);
-    if (is_finished) emulator::streams().run(emulator::streams().resolve(stream), ticket);
+    if (is_finished) {
+        ++emulator::call_counts().waits;
+        emulator::streams().run(emulator::streams().resolve(stream), ticket);
+    }
     return cudaSuccess;
 }
 inline cudaError_t cudaMemcpy(void* target, const void* source, std::size_t bytes, cudaMemcpyKind kind) {
     const std::lock_guard lock(emulator::streams().mutex);
+    ++emulator::call_counts().waits;
     const cudaError_t error = cudaMemcpyAsync(target, source, bytes, kind, nullptr);
     emulator::streams().run(emulator::streams().default_stream(), emulator::everything);
     return error;

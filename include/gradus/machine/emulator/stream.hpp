@@ -4,7 +4,9 @@
 //          it, on the developer's machine.
 // Answer   Two modes. Normally work is done when it is queued: simple, and a fault's message comes from the launch.
 //          With GRADUS_EMULATOR_STREAMS=deferred work is done as late as the rules allow: when something waits for it.
-//          A missing wait then shows every time: the host reads what was there before.
+//          A missing wait then shows every time: the host reads what was there before. Where several streams have
+//          work, the one with the newest goes first, so that what waits for no event overtakes what it needs. Work that
+//          nobody has waited for when the program ends is never done, and reported.
 // The rules (Programming Guide, "Streams", "Default Stream"): a stream works in order; the default stream waits for all
 // earlier work of the others, and they for it, except those created with cudaStreamNonBlocking. Every piece of work has
 // a ticket, its number in the order of queueing; "earlier" means a smaller ticket.
@@ -16,6 +18,7 @@
 #include <set>
 
 #include "gradus/machine/emulator/block.hpp"
+#include "gradus/machine/emulator/call_counts.hpp"
 #include "gradus/machine/emulator/device_memory.hpp"
 
 namespace gradus::inline GRADUS_ABI::cuda_names {
@@ -35,7 +38,9 @@ struct CUstream_st {
 struct CUevent_st {
     CUstream_st* stream = nullptr;  // where it was recorded last; null: never
     std::uint64_t ticket = 0;
-    bool is_done = true;
+    std::uint64_t recordings = 0, reached = 0;  // how often it was recorded, and how many of these streams came to
+    bool is_done = true;                        // with the last of them
+    bool is_destroyed = false;                  // but still queued
     std::chrono::steady_clock::time_point time;
 };
 using cudaEvent_t = CUevent_st*;
@@ -49,8 +54,12 @@ using cuda_names::cudaStream_t;
 
 inline constexpr std::uint64_t everything = ~std::uint64_t{0};
 
+void report_forgotten_work();  // below
+
 class Streams {
 public:
+    Streams() { std::atexit(report_forgotten_work); }
+
     // One piece of the device's work at a time: calls from several host threads take turns.
     std::recursive_mutex mutex;
 
@@ -89,19 +98,38 @@ public:
         const cuda_names::StreamWork first = std::move(stream->queue.front());
         stream->queue.pop_front();
         if (stream == &default_) {
-            for (cudaStream_t other : all_)
-                if (other->is_blocking) run(other, first.ticket);
+            run_others(first.ticket, false);
         } else if (stream->is_blocking) {
             run(&default_, first.ticket);
         }
         first.run();
     }
     void run_all() {
-        for (cudaStream_t stream : all_) run(stream, everything);
+        run_others(everything, true);
         run(&default_, everything);
+    }
+    std::size_t pieces_of_work() const {
+        std::size_t pieces = default_.queue.size();
+        for (const cudaStream_t stream : all_) pieces += stream->queue.size();
+        return pieces;
     }
 
 private:
+    // Does the work up to a ticket of all streams but the default one. The stream whose newest work is the newest of all
+    // comes first: in the order of their creation, or of their addresses, a missing event would show only by chance.
+    void run_others(std::uint64_t last_ticket, bool non_blocking_too) {
+        for (;;) {
+            cudaStream_t newest = nullptr;
+            for (const cudaStream_t stream : all_) {
+                const bool has_work = !stream->queue.empty() && stream->queue.front().ticket <= last_ticket;
+                if (!has_work || !(stream->is_blocking || non_blocking_too)) continue;
+                if (newest == nullptr || stream->queue.back().ticket > newest->queue.back().ticket) newest = stream;
+            }
+            if (newest == nullptr) return;
+            run(newest, last_ticket);
+        }
+    }
+
     cuda_names::CUstream_st default_;
     std::set<cudaStream_t> all_;  // without the default
     std::uint64_t next_ticket_ = 1;
@@ -110,6 +138,13 @@ private:
 inline Streams& streams() {
     static Streams* const instance = new Streams;  // never destroyed
     return *instance;
+}
+
+inline void report_forgotten_work() {
+    const std::size_t pieces = streams().pieces_of_work();
+    if (pieces == 0) return;
+    std::fprintf(stderr, "gradus emulator: at the end of the program: %zu piece%s of work %s queued and never waited for\n",
+                 pieces, pieces == 1 ? "" : "s", pieces == 1 ? "was" : "were");
 }
 
 // For calls that destructors make, cudaFree and others: does all the work; what goes wrong in it is printed, not

@@ -9,7 +9,7 @@
 namespace gradus::inline GRADUS_ABI::cuda_names {
 
 inline constexpr unsigned cudaStreamDefault = 0, cudaStreamNonBlocking = 1;
-inline constexpr unsigned cudaEventDefault = 0, cudaEventDisableTiming = 2;
+inline constexpr unsigned cudaEventDefault = 0, cudaEventBlockingSync = 1, cudaEventDisableTiming = 2;
 
 inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
     const std::lock_guard lock(emulator::streams().mutex);
@@ -30,6 +30,7 @@ inline cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 inline cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     const std::lock_guard lock(emulator::streams().mutex);
     if (!emulator::streams().is_known(stream)) return emulator::remember(cudaErrorInvalidResourceHandle);
+    ++emulator::call_counts().waits;
     emulator::streams().run(emulator::streams().resolve(stream), emulator::everything);
     return cudaSuccess;
 }
@@ -43,6 +44,7 @@ inline cudaError_t cudaStreamQuery(cudaStream_t stream) {
 }
 inline cudaError_t cudaDeviceSynchronize() {
     const std::lock_guard lock(emulator::streams().mutex);
+    ++emulator::call_counts().waits;
     emulator::streams().run_all();
     return cudaSuccess;
 }
@@ -61,28 +63,31 @@ inline cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream = null
     const std::lock_guard lock(emulator::streams().mutex);
     event->stream = emulator::streams().resolve(stream);
     event->is_done = false;
-    event->ticket = emulator::streams().enqueue(stream, [event] {
+    const std::uint64_t recording = ++event->recordings;
+    event->ticket = emulator::streams().enqueue(stream, [event, recording] {
         event->time = std::chrono::steady_clock::now();
-        event->is_done = true;
+        if (recording == event->recordings) event->is_done = true;
+        if (++event->reached == event->recordings && event->is_destroyed) delete event;
     });
     return cudaSuccess;
 }
 inline cudaError_t cudaEventSynchronize(cudaEvent_t event) {
     const std::lock_guard lock(emulator::streams().mutex);
+    ++emulator::call_counts().waits;
     if (!event->is_done) emulator::streams().run(event->stream, event->ticket);
     return cudaSuccess;
 }
 inline cudaError_t cudaEventQuery(cudaEvent_t event) {
     const std::lock_guard lock(emulator::streams().mutex);
     if (event->is_done) return cudaSuccess;
-    emulator::streams().run_first(event->stream);
+    if (!event->stream->queue.empty()) emulator::streams().run_first(event->stream);  // else it is part of a graph
     return cudaErrorNotReady;
 }
 inline cudaError_t cudaEventDestroy(cudaEvent_t event) {
     const std::lock_guard lock(emulator::streams().mutex);
-    const cudaError_t error = event->is_done ? cudaSuccess : emulator::run_all_without_throwing();
-    delete event;
-    return error;
+    event->is_destroyed = true;  // at once or, without a wait, when its last stream comes to it
+    if (event->reached == event->recordings) delete event;
+    return cudaSuccess;
 }
 inline cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
     const std::lock_guard lock(emulator::streams().mutex);
@@ -94,7 +99,7 @@ inline cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, 
 // What is queued in the stream from now on waits for what the event marks.
 inline cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned = 0) {
     const std::lock_guard lock(emulator::streams().mutex);
-    if (event->stream == nullptr) return cudaSuccess;
+    if (event->is_done) return cudaSuccess;  // or never recorded; its stream may be gone
     emulator::streams().enqueue(
         stream, [source = event->stream, ticket = event->ticket] { emulator::streams().run(source, ticket); });
     return cudaSuccess;

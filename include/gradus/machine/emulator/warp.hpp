@@ -3,6 +3,8 @@
 // lane of the mask that has not returned must execute the same operation with the same mask; the caller must be one of
 // them. A card does not check this. Here a lane that calls with a mask without itself, and lanes that wait for one
 // another in two different operations, end the kernel with a message.
+// Of all these only __syncwarp orders memory: after it a lane may read what another wrote before. Shuffles, votes and
+// matches "do not imply a memory barrier" (same chapters), nor does wmma.
 // How      A lane brings its value (given), waits, and finds what it was sent (taken). The last to arrive does the work
 //          for all. Lanes with disjoint masks may be in different operations at the same time.
 #pragma once
@@ -92,6 +94,12 @@ GRADUS_EMULATOR_INLINE void meet(std::uint32_t mask, const char* name, Finish fi
     me.state = ThreadState::runnable;
 }
 
+// What __syncwarp does for its lanes, besides letting them wait.
+GRADUS_EMULATOR_QUIET inline void order_memory(Warp& warp, std::uint32_t arrived) {
+    if (current_observer != nullptr)
+        current_observer->memory_ordered(static_cast<unsigned>(&warp - running_block->warps), arrived);
+}
+
 inline unsigned current_lane() { return running_block->current % lanes_per_warp; }
 inline Warp& current_warp() { return running_block->warps[running_block->current / lanes_per_warp]; }
 
@@ -102,7 +110,7 @@ namespace gradus::inline GRADUS_ABI::cuda_names {
 // Lanes of the mask wait for one another; what they wrote before, the others see after.
 GRADUS_EMULATOR_INLINE void __syncwarp(unsigned mask = 0xffffffffu, const char* file = __builtin_FILE(),
                                        unsigned line = __builtin_LINE()) {
-    emulator::meet(mask, "__syncwarp", nullptr, {file, line});
+    emulator::meet(mask, "__syncwarp", emulator::order_memory, {file, line});
 }
 
 // On a card: the lanes that happen to run together. Here: those that have not returned. A kernel must work with both.
