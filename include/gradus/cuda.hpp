@@ -45,6 +45,7 @@
 #include "gradus/softmax/cross_entropy_cuda.cuh"
 #include "gradus/machine/cuda/array_table.hpp"
 #include "gradus/training/sgd_cuda.cuh"
+#include "gradus/training/clip_grad_cuda.cuh"
 #include "gradus/convolution/conv2d_correlation_cuda.cuh"
 #include "gradus/convolution/conv2d_direct_cuda.cuh"
 #include "gradus/convolution/conv2d_tiled_cuda.cuh"

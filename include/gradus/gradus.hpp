@@ -41,6 +41,7 @@
 #include "gradus/data/load_dataset.hpp"
 #include "gradus/data/loader.hpp"
 #include "gradus/training/sgd.hpp"
+#include "gradus/training/clip_grad.hpp"
 #include "gradus/training/metrics.hpp"
 #include "gradus/training/evaluate.hpp"
 #include "gradus/training/progress.hpp"

@@ -1,7 +1,9 @@
-// What sgd_cuda.cuh and unscale_cuda.cuh ask of the memory, and that no two threads race. Linked with the race checker.
-// The counts are sums over all launches, so they do not depend on how many parameters a launch takes.
+// What sgd_cuda.cuh, clip_grad_cuda.cuh and unscale_cuda.cuh ask of the memory, and that no two threads race. Linked
+// with the race checker. The counts are sums over all launches, so they do not depend on how many parameters a launch
+// takes.
 #include <cmath>
 
+#include "gradus/training/clip_grad_cuda.cuh"
 #include "gradus/training/sgd_cuda.cuh"
 #include "gradus/training/unscale_cuda.cuh"
 
@@ -75,8 +77,26 @@ TEST_CASE_TEMPLATE("SGD reads w and g and writes w; with momentum it reads and w
 TEST_CASE_TEMPLATE("unscaling reads and writes each gradient once", P, float, double) {
     in_every_order([&] {
         const std::vector<ParameterGroup<P, Cuda>> groups = {{parameters_of<P>(even, 8)}};
-        check_traffic(sum_of("unscale", [&] { unscale_gradients(groups, 8); }), (4096 + 8192) * sizeof(P), 1,
-                      1);
+        check_traffic(sum_of("unscale", [&] { unscale_gradients(groups, 8); }), (4096 + 8192) * sizeof(P), 1, 1);
+    });
+}
+
+TEST_CASE_TEMPLATE("clipping reads each gradient once, then reads and writes it once", P, float, double) {
+    in_every_order([&] {
+        const std::vector<ParameterGroup<P, Cuda>> groups = {{parameters_of<P>(even, 8)}};
+        const std::uint64_t bytes = (4096 + 8192) * sizeof(P);
+        const emulator::KernelCounts sum = sum_of("sum_of_squares_kernel<", [&] { clip_grad_norm(groups, 1e9); });
+        CHECK(sum.load_sectors * 32 == bytes);
+        CHECK(sum.load_requests * 16 == sum.load_sectors);
+        CHECK(sum.store_sectors == 2);  // a partial sum for each gradient, of less than a chunk
+        check_traffic(sum_of("scale_gradient_kernel<", [&] { clip_grad_norm(groups, 1); }), bytes, 1, 1);
+    });
+}
+
+TEST_CASE("clipping of sizes with a tail, and of more than a chunk: no races") {
+    in_every_order([&] {
+        const std::vector<ParameterGroup<float, Cuda>> groups = {{parameters_of<float>({1, 5, norm_chunk + 10}, 0.5f)}};
+        CHECK(clip_grad_norm(groups, 1) == std::sqrt(16400 / 4.0));  // 16,400 times 0.5^2
     });
 }
 

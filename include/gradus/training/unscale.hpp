@@ -5,8 +5,10 @@
 
 #include <cmath>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
+#include "gradus/training/clip_grad.hpp"
 #include "gradus/training/loss_scaler.hpp"
 #include "gradus/training/sgd.hpp"
 
@@ -36,12 +38,15 @@ bool unscale_gradients(const std::vector<ParameterGroup<P, D>>& groups, double s
     return found.to_vector()[0] == 0;
 }
 
-// backward and step of a scaled loss, where nothing comes between. Returns whether the step was made.
+// backward and step of a scaled loss; with a max_norm, gradients are clipped to it once they are unscaled. Returns
+// whether the step was made.
 template <FloatingElement P, Device D>
-bool scaled_step(const Variable<P, D>& loss, Sgd<P, D>& sgd, LossScaler& scaler, double lr) {
+bool scaled_step(const Variable<P, D>& loss, Sgd<P, D>& sgd, LossScaler& scaler, double lr,
+                 std::optional<double> max_norm = std::nullopt) {
     loss.backward(Tensor<P, D>::full(loss.shape(), static_cast<P>(scaler.scale())));
     const bool finite = unscale_gradients(sgd.groups(), scaler.scale());
     const bool steps = scaler.update(finite);
+    if (steps && max_norm) clip_grad_norm(sgd.groups(), *max_norm);
     if (steps) sgd.step(lr);
     return steps;
 }
