@@ -79,6 +79,24 @@ template <int>
 __global__ void same_element_kernel(float* x) {
     x[(blockIdx.x * blockDim.x + threadIdx.x) / 2] = 1;
 }
+struct Row {
+    float values[32];
+};
+template <int>
+__global__ void same_row_kernel(const Row* x, Row* y, unsigned divisor) {
+    y[threadIdx.x / divisor] = x[threadIdx.x];
+}
+// Each thread copies 256 bytes into shared memory; then its own or its neighbour's are read, or cleared.
+template <int>
+__global__ void memcpy_kernel(const Row* x, Row* y, unsigned distance, bool clears, std::size_t bytes) {
+    GRADUS_SHARED(Row, rows, [64]);
+    const unsigned t = threadIdx.x, other = (t + distance) % 32;
+    std::memcpy(rows + 2 * t, x + 2 * t, bytes);
+    if (clears)
+        std::memset(rows + 2 * other, 0, bytes);
+    else
+        std::memmove(y + 2 * t, rows + 2 * other, bytes);
+}
 template <int>
 __global__ void across_blocks_kernel(float* x) {
     x[threadIdx.x] += 1;
@@ -244,6 +262,22 @@ TEST_CASE("races in device memory: in a block, across blocks, between plain and 
         CHECK(found(neighbour_half_kernel<0>, 1, 64, 0, halves.data()) == "");
         CHECK(contains(found(plain_and_atomic_kernel<0>, 1, 64, 0, count.data()), "race on device memory"));
         CHECK(found(atomic_kernel<0>, 3, 64, 0, count.data()) == "");
+    });
+}
+
+TEST_CASE("copies of structs and of whole ranges are accesses too") {
+    in_every_order([] {
+        const DeviceArray<Row> x(64), y(64);
+        CHECK(contains(found(same_row_kernel<0>, 1, 64, 0, x.data(), y.data(), 2u), "race on device memory"));
+        CHECK(found(same_row_kernel<0>, 1, 64, 0, x.data(), y.data(), 1u) == "");
+        for (const bool clears : {false, true}) {
+            CHECK(found(memcpy_kernel<0>, 1, 32, 0, x.data(), y.data(), 0u, clears, 2 * sizeof(Row)) == "");
+            const std::string message =
+                found(memcpy_kernel<0>, 1, 32, 0, x.data(), y.data(), 1u, clears, 2 * sizeof(Row));
+            INFO(message);
+            CHECK(contains(message, "race on shared memory"));
+            CHECK(contains(message, "at race_checker_test.cpp:"));
+        }
     });
 }
 
