@@ -39,7 +39,6 @@ public:
         AccessRecord now;
         now.block = order_.current_block();
         now.epoch = block.epoch;
-        now.time = order_.time_of(block.current);
         now.tick = order_.tick();
         now.place = place;
         now.thread = static_cast<std::uint16_t>(block.current);
@@ -66,7 +65,7 @@ public:
                 report("race", byte + (at - offset), now, is_write, &conflict);
             at += count;
         }
-        if (is_atomic) order_.atomic();
+        if (is_atomic) order_.atomic(block.current, address);
     }
 
     void launch_begins(const Launch& launch) override {
@@ -114,7 +113,10 @@ public:
         return device_written_.all(static_cast<std::size_t>(static_cast<const char*>(address) - device_memory().base()),
                                    bytes);
     }
-    void fence() override { order_.fence(); }
+    void fence(bool for_device) override {
+        const Unobserved guard;
+        order_.fence(running_block->current, for_device);
+    }
     void accessed(const void* address, std::size_t bytes, bool is_write, bool is_atomic, Site site) override {
         const Unobserved guard;
         access(address, bytes, is_write, is_atomic, places_.of_site(site));
@@ -127,7 +129,11 @@ public:
         const Unobserved guard;
         order_.lanes_met(warp, lanes);
     }
-    void block_met(Block& block) override { block_ends(block); }
+    void block_met(Block& block) override {
+        const Unobserved guard;
+        block_ends(block);
+        order_.block_met();
+    }
 
     std::vector<KernelCounts> take_counts() {
         numbers_.clear();
