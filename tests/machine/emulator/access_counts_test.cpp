@@ -14,6 +14,9 @@ __global__ void copy_kernel(const T* x, T* y, int stride, int n) {
     const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
     if (i < n) y[i] = x[i * stride];
 }
+struct alignas(16) Block32 {
+    float values[8];
+};
 template <int>
 __global__ void broadcast_kernel(const float* x, float* y) {
     y[threadIdx.x] = x[0];
@@ -82,6 +85,21 @@ TEST_CASE("vector loads need fewer requests, one value for all is one sector, a 
     CHECK(tail.requests() == 4);
     CHECK(tail.active_lanes() == 20.0);
     CHECK(tail.partial_requests == 2);
+}
+
+TEST_CASE("a struct moves in pieces of at most 16 bytes, as its address allows") {
+    const DeviceArray<Block32> x(32), y(32);
+    const emulator::KernelCounts blocks =
+        counts_of([&] { launch(copy_kernel<Block32>, 1, 32, 0, nullptr, x.data(), y.data(), 1, 32); });
+    CHECK(blocks.load_requests == 2);
+    CHECK(blocks.load_sectors == 64);  // of each 16 bytes are wanted
+    CHECK(blocks.store_sectors == 64);
+    CHECK(blocks.sectors_per_least() == 2.0);
+    const DeviceArray<float3> a(32), b(32);
+    const emulator::KernelCounts threes =
+        counts_of([&] { launch(copy_kernel<float3>, 1, 32, 0, nullptr, a.data(), b.data(), 1, 32); });
+    CHECK(threes.load_requests == 3);
+    CHECK(threes.load_sectors == 36);  // 3 floats, each 12 bytes after its neighbour's, in 384 bytes
 }
 
 TEST_CASE("a column of a 32-wide tile lies in one bank; with one more column there is no conflict") {

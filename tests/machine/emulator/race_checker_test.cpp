@@ -79,6 +79,24 @@ template <int>
 __global__ void same_element_kernel(float* x) {
     x[(blockIdx.x * blockDim.x + threadIdx.x) / 2] = 1;
 }
+struct Row {
+    float values[32];
+};
+template <int>
+__global__ void same_row_kernel(const Row* x, Row* y, unsigned divisor) {
+    y[threadIdx.x / divisor] = x[threadIdx.x];
+}
+// Each thread copies 256 bytes into shared memory; then its own or its neighbour's are read, or cleared.
+template <int>
+__global__ void memcpy_kernel(const Row* x, Row* y, unsigned distance, bool clears, std::size_t bytes) {
+    GRADUS_SHARED(Row, rows, [64]);
+    const unsigned t = threadIdx.x, other = (t + distance) % 32;
+    std::memcpy(rows + 2 * t, x + 2 * t, bytes);
+    if (clears)
+        std::memset(rows + 2 * other, 0, bytes);
+    else
+        std::memmove(y + 2 * t, rows + 2 * other, bytes);
+}
 template <int>
 __global__ void across_blocks_kernel(float* x) {
     x[threadIdx.x] += 1;
@@ -191,6 +209,49 @@ __global__ void no_fence_kernel(int* partial, unsigned* tickets, int* total) {
     }
 }
 
+enum class Fence { none, block, device };
+__device__ inline void fence(Fence kind) {
+    if (kind == Fence::block) __threadfence_block();
+    if (kind == Fence::device) __threadfence();
+}
+// As last_block_kernel, one thread a block, with a choice of fences.
+template <int>
+__global__ void tickets_kernel(Fence before, Fence after, int* partial, unsigned* tickets, int* total) {
+    partial[blockIdx.x] = 1;
+    fence(before);
+    if (atomicAdd(tickets, 1u) == gridDim.x - 1) {
+        fence(after);
+        int sum = 0;
+        for (unsigned b = 0; b < gridDim.x; ++b) sum += partial[b];
+        *total = sum;
+    }
+}
+// Each block writes the same element between fences and atomics, but on a counter of its own.
+template <int>
+__global__ void two_counters_kernel(int* x, unsigned* counters) {
+    atomicAdd(counters + blockIdx.x, 1u);
+    __threadfence();
+    *x = 1;
+    __threadfence();
+    atomicAdd(counters + blockIdx.x, 1u);
+}
+// Of one block: the warp whose lane 0 comes last adds what the lanes 0 of all warps have written.
+template <int>
+__global__ void last_warp_kernel(Fence before, Fence after, int* total) {
+    GRADUS_SHARED(int, partial, [4]);
+    GRADUS_SHARED(unsigned, tickets, [1]);
+    if (threadIdx.x == 0) tickets[0] = 0;
+    __syncthreads();
+    if (threadIdx.x % 32 == 0) {
+        partial[threadIdx.x / 32] = 1;
+        fence(before);
+        if (atomicAdd(tickets, 1u) == 3) {
+            fence(after);
+            *total = partial[0] + partial[1] + partial[2] + partial[3];
+        }
+    }
+}
+
 template <class Kernel, class... Arguments>
 std::string found(Kernel kernel, dim3 grid, dim3 block, std::size_t shared_bytes, Arguments... arguments) {
     return message_of([&] { launch(kernel, grid, block, shared_bytes, nullptr, arguments...); });
@@ -247,6 +308,22 @@ TEST_CASE("races in device memory: in a block, across blocks, between plain and 
     });
 }
 
+TEST_CASE("copies of structs and of whole ranges are accesses too") {
+    in_every_order([] {
+        const DeviceArray<Row> x(64), y(64);
+        CHECK(contains(found(same_row_kernel<0>, 1, 64, 0, x.data(), y.data(), 2u), "race on device memory"));
+        CHECK(found(same_row_kernel<0>, 1, 64, 0, x.data(), y.data(), 1u) == "");
+        for (const bool clears : {false, true}) {
+            CHECK(found(memcpy_kernel<0>, 1, 32, 0, x.data(), y.data(), 0u, clears, 2 * sizeof(Row)) == "");
+            const std::string message =
+                found(memcpy_kernel<0>, 1, 32, 0, x.data(), y.data(), 1u, clears, 2 * sizeof(Row));
+            INFO(message);
+            CHECK(contains(message, "race on shared memory"));
+            CHECK(contains(message, "at race_checker_test.cpp:"));
+        }
+    });
+}
+
 TEST_CASE("out of bounds of buffers and of arrays, and misaligned") {
     in_every_order([] {
         const DeviceArray<float> x(64);
@@ -296,6 +373,27 @@ TEST_CASE("fences and atomics order blocks") {
         cudaMemset(tickets.data(), 0, 4);
         CHECK(contains(found(no_fence_kernel<0>, 8, 1, 0, partial.data(), tickets.data(), total.data()),
                        "race on device memory"));
+    });
+}
+
+TEST_CASE("a fence of the block orders the block only, and threads meet in the same counter only") {
+    in_every_order([] {
+        const DeviceArray<int> partial(8), total(1), x(1);
+        const DeviceArray<unsigned> tickets(2);
+        for (const Fence before : {Fence::none, Fence::block, Fence::device})
+            for (const Fence after : {Fence::none, Fence::block, Fence::device}) {
+                INFO("before " << static_cast<int>(before) << ", after " << static_cast<int>(after));
+                cudaMemset(tickets.data(), 0, 8);
+                const bool orders_blocks = before == Fence::device && after == Fence::device;
+                const std::string of_blocks = found(tickets_kernel<0>, 8, 1, 0, before, after, partial.data(), tickets.data(), total.data());
+                CHECK(contains(of_blocks, "race on device memory") == !orders_blocks);
+                const bool orders_warps = before != Fence::none && after != Fence::none;
+                const std::string of_warps = found(last_warp_kernel<0>, 1, 128, 0, before, after, total.data());
+                CHECK(contains(of_warps, "race on shared memory") == !orders_warps);
+                CHECK((of_warps == "") == orders_warps);
+            }
+        const std::string unrelated = found(two_counters_kernel<0>, 2, 1, 0, x.data(), tickets.data());
+        CHECK(contains(unrelated, "race on device memory"));
     });
 }
 

@@ -22,6 +22,7 @@ GRADUS_EMULATOR_QUIET inline void start_copy(void* target, const void* source, u
         fail_in_kernel(text("cp.async at ", site, ": an address is not a multiple of ", bytes, " bytes"));
     AsyncCopies& copies = async_copies();
     tell_access(target, bytes, true, false, site);
+    const Unobserved guard;
     std::memset(target, 0xFF, bytes);
     copies.pending.push_back({target, source, bytes, used, copies.groups, site});
 }
@@ -37,6 +38,7 @@ GRADUS_EMULATOR_QUIET inline void wait_for_copies(unsigned still_open) {
         if (copy.group + still_open >= copies.groups) break;
         if (copy.used > 0) tell_access(copy.source, copy.used, false, false, copy.site);
         tell_access(copy.target, copy.bytes, true, false, copy.site);
+        const Unobserved guard;
         std::memcpy(copy.target, copy.source, copy.used);
         std::memset(static_cast<char*>(copy.target) + copy.used, 0, copy.bytes - copy.used);
     }

@@ -46,6 +46,11 @@ GRADUS_EMULATOR_QUIET inline T update(T* address, const Change& change, Site sit
     }
 }
 
+GRADUS_EMULATOR_QUIET inline void fence(bool for_device) {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (current_observer != nullptr) current_observer->fence(for_device);
+}
+
 }  // namespace gradus::inline GRADUS_ABI::emulator
 
 namespace gradus::inline GRADUS_ABI::cuda_names {
@@ -105,12 +110,10 @@ requires(emulator::AtomicInteger<T> || std::same_as<T, unsigned short>) GRADUS_E
     return emulator::update(address, [=](T old) { return old == expected ? value : old; }, {file, line});
 }
 
-// What this thread wrote before is seen by every thread of the grid that sees what it writes after.
-GRADUS_EMULATOR_QUIET inline void __threadfence() {
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (emulator::current_observer != nullptr) emulator::current_observer->fence();
-}
-GRADUS_EMULATOR_QUIET inline void __threadfence_block() { __threadfence(); }
-GRADUS_EMULATOR_QUIET inline void __threadfence_system() { __threadfence(); }
+// What this thread wrote before is seen by every thread of the grid that sees what it writes after; with _block, by every
+// thread of the block.
+GRADUS_EMULATOR_QUIET inline void __threadfence() { emulator::fence(true); }
+GRADUS_EMULATOR_QUIET inline void __threadfence_block() { emulator::fence(false); }
+GRADUS_EMULATOR_QUIET inline void __threadfence_system() { emulator::fence(true); }
 
 }  // namespace gradus::inline GRADUS_ABI::cuda_names

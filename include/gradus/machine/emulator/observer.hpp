@@ -15,7 +15,7 @@ struct Observer {
     virtual void allocated(const char* buffer, std::size_t bytes) = 0;
     virtual void written(const void* address, std::size_t bytes) = 0;      // by a copy or a memset
     virtual bool was_written(const void* address, std::size_t bytes) = 0;  // what a library call is about to read
-    virtual void fence() = 0;                                              // __threadfence
+    virtual void fence(bool for_device) = 0;                               // __threadfence, or that of the block
     // An access of the running thread that the emulator makes for it: atomics, wmma, asynchronous copies.
     virtual void accessed(const void* address, std::size_t bytes, bool is_write, bool is_atomic, Site site) = 0;
     virtual void lanes_met(Block& block, unsigned warp, std::uint32_t lanes) = 0;  // in any operation of the warp
@@ -28,6 +28,14 @@ protected:
 };
 
 inline constinit Observer* current_observer = nullptr;
+
+// As long as one exists, this thread's accesses are the emulator's own, and none of the observer's business.
+inline constinit thread_local bool is_unobserved = false;
+struct Unobserved {
+    GRADUS_EMULATOR_QUIET Unobserved() : before(std::exchange(is_unobserved, true)) {}
+    GRADUS_EMULATOR_QUIET ~Unobserved() { is_unobserved = before; }
+    const bool before;
+};
 
 GRADUS_EMULATOR_INLINE void tell_access(const void* address, std::size_t bytes, bool is_write, bool is_atomic,
                                         Site site) {

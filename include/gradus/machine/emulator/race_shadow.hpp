@@ -3,17 +3,21 @@
 // and neither is before the other (Lamport 1978, "happened before"). "Before" comes from:
 //     - the order of one thread's own accesses;
 //     - barriers of the block: the epoch counts them;
-//     - __syncwarp: each lane has a clock, and knows up to which time of the other lanes it has met them
-//       (vector clocks, Mattern 1989; 32 entries, because only lanes of one warp meet this way);
-//     - launches: what an earlier one did is before;
-//     - between blocks: an atomic after a __threadfence() in one, then an atomic and a __threadfence() in the other.
+//     - __syncwarp, and fences with atomics: the checker has a clock that ticks at every such meeting, an access is
+//       stamped with it, and a thread knows of others up to which tick it has seen what they did (vector clocks, Mattern
+//       1989);
+//     - launches: what an earlier one did is before.
+// A fence and then an atomic publish, at the atomic's address, what the thread did and knew before the fence; an atomic
+// at this address and then a fence take it over (PTX ISA, "Memory Consistency Model": release and acquire patterns).
+// __threadfence_block() does so within the block only.
 // For each word of 4 bytes these are kept: the last write, the last atomic, and three reads: the last one, the last of
 // another lane of the same warp, and the last of another warp. A later write races with some earlier read exactly if it
-// races with one of these, as long as all lanes of a warp meet together. Of writes to different bytes of one word only
+// races with one of these, as long as all lanes of a warp meet together and nobody uses fences. Of writes to different bytes of one word only
 // the last is kept: with 16-bit elements a race may show in one order of threads and not in another.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -24,8 +28,7 @@ namespace gradus::inline GRADUS_ABI::emulator {
 struct AccessRecord {
     std::uint32_t block = 0;  // a serial number over all launches; 0: no access
     std::uint32_t epoch = 0;  // barriers that had opened
-    std::uint32_t time = 0;   // of the lane's own clock
-    std::uint32_t tick = 0;   // of the clock of fences and atomics
+    std::uint32_t tick = 0;   // of the checker's clock
     std::uint32_t place = 0;  // program_places.hpp
     std::uint16_t thread = 0;
     std::uint8_t bytes = 0;  // of the word, one bit each
@@ -89,68 +92,169 @@ private:
     std::uint8_t* bits_ = nullptr;
 };
 
-// Who knows of whom: the clocks of the running block's lanes, and fences of all blocks of the launch.
+// Up to which tick something is known of threads: earlier accesses are seen.
+class Knowledge {
+public:
+    // Of a block, given by its serial number, one thread or all of them; and for whom: for its own block only, or for the
+    // whole device.
+    static constexpr std::uint32_t all_threads = most_threads;
+    static constexpr std::uint64_t whole_device = std::uint64_t{1} << 63;
+    static std::uint64_t key(std::uint32_t block, std::uint32_t thread, bool for_device) {
+        return std::uint64_t{block} << 16 | thread | (for_device ? whole_device : 0);
+    }
+
+    void learn(std::uint64_t key, std::uint32_t tick) {
+        std::uint32_t& known = ticks_[key];
+        known = std::max(known, tick);
+    }
+    void learn(const Knowledge& other) {
+        for (const auto& [key, tick] : other.ticks_) learn(key, tick);
+    }
+    void learn_for_device(const Knowledge& other) {  // without what is for one block only
+        for (auto at = other.ticks_.lower_bound(whole_device); at != other.ticks_.end(); ++at)
+            learn(at->first, at->second);
+    }
+    void learn_for_block(const Knowledge& other) {
+        for (auto at = other.ticks_.begin(); at != other.ticks_.lower_bound(whole_device); ++at)
+            learn(at->first, at->second);
+    }
+    std::uint32_t of(std::uint64_t key) const {
+        const auto found = ticks_.find(key);
+        return found == ticks_.end() ? 0 : found->second;
+    }
+    void forget_for_block() { ticks_.erase(ticks_.begin(), ticks_.lower_bound(whole_device)); }
+    // The block's threads have met: instead of each thread, all of them, up to the newest tick.
+    void join_threads(std::uint32_t block) {
+        const auto first = ticks_.lower_bound(key(block, 0, true)), last = ticks_.upper_bound(key(block, all_threads, true));
+        std::uint32_t newest = 0;
+        for (auto at = first; at != last; ++at) newest = std::max(newest, at->second);
+        ticks_.erase(first, last);
+        if (newest > 0) ticks_[key(block, all_threads, true)] = newest;
+    }
+
+private:
+    std::map<std::uint64_t, std::uint32_t> ticks_;
+};
+
+// Who knows of whom: the running block's threads of one another, and of other blocks of the launch.
 class HappenedBefore {
 public:
-    void launch_begins() { first_block_ = next_block_; }
+    void launch_begins() {
+        first_block_ = next_block_;
+        published_.clear();
+    }
     void block_begins() {
         current_block_ = next_block_++;
-        fences_.resize(next_block_ - first_block_);
-        fences_.back() = {};
         known_.assign(most_threads * lanes_per_warp, 0);
-        for (unsigned t = 0; t < most_threads; ++t) known_[t * lanes_per_warp + t % lanes_per_warp] = 1;
+        fences_.clear();
+        for (auto& [address, knowledge] : published_) knowledge.forget_for_block();
+        barrier_tick_ = ++tick_;
     }
     std::uint32_t current_block() const { return current_block_; }
     std::uint32_t blocks_before() const { return first_block_; }  // the serial number of the launch's first block
-
-    std::uint32_t time_of(unsigned thread) const { return known_[thread * lanes_per_warp + thread % lanes_per_warp]; }
     std::uint32_t tick() const { return tick_; }
 
+    // __syncwarp
     void lanes_met(unsigned warp, std::uint32_t lanes) {
+        ++tick_;
         std::uint32_t newest[lanes_per_warp] = {};
         std::uint32_t* const known = &known_[warp * lanes_per_warp * lanes_per_warp];
-        for (unsigned lane = 0; lane < lanes_per_warp; ++lane)
-            for (unsigned other = 0; (lanes >> lane & 1) != 0 && other < lanes_per_warp; ++other)
+        Fences fences;
+        for (unsigned lane = 0; lane < lanes_per_warp; ++lane) {
+            if ((lanes >> lane & 1) == 0) continue;
+            known[lane * lanes_per_warp + lane] = tick_;
+            for (unsigned other = 0; other < lanes_per_warp; ++other)
                 newest[other] = std::max(newest[other], known[lane * lanes_per_warp + other]);
+            if (const auto its = fences_.find(warp * lanes_per_warp + lane); its != fences_.end())
+                fences.learn(its->second);
+        }
+        const bool has_fences = !fences_.empty();
         for (unsigned lane = 0; lane < lanes_per_warp; ++lane) {
             if ((lanes >> lane & 1) == 0) continue;
             std::copy_n(newest, lanes_per_warp, known + lane * lanes_per_warp);
-            ++known[lane * lanes_per_warp + lane];  // what comes now, the others do not know yet
+            if (has_fences) fences_[warp * lanes_per_warp + lane] = fences;
         }
     }
-
-    void fence() {
-        Fences& mine = fences_[current_block_ - first_block_];
-        mine.fence = ++tick_;
-        if (mine.atomic != 0) mine.acquire = tick_;
+    // __syncthreads: the epoch orders the block's own accesses; what its threads know of other blocks, all know now.
+    void block_met() {
+        barrier_tick_ = ++tick_;
+        if (fences_.empty()) return;
+        Fences joined;
+        for (const auto& [thread, fences] : fences_) joined.learn(fences);
+        joined.published.forget_for_block();
+        joined.published.join_threads(current_block_);
+        fences_.clear();
+        fences_[Knowledge::all_threads] = joined;
     }
-    void atomic() {
-        Fences& mine = fences_[current_block_ - first_block_];
-        mine.atomic = ++tick_;
-        if (mine.fence != 0) mine.release = tick_;
+
+    void fence(unsigned thread, bool for_device) {
+        ++tick_;
+        Fences& mine = fences_[thread];
+        for (const unsigned who : {thread, Knowledge::all_threads}) {
+            const auto its = fences_.find(who);
+            if (its == fences_.end()) continue;
+            mine.known.learn_for_block(its->second.seen);
+            mine.known.learn_for_block(its->second.known);
+            if (for_device) mine.known.learn_for_device(its->second.seen);
+            mine.known.learn_for_device(its->second.known);
+        }
+        for (const bool is_for_device : {false, true}) {
+            if (is_for_device && !for_device) continue;
+            const auto key = [&](unsigned of) { return Knowledge::key(current_block_, of, is_for_device); };
+            mine.published.learn(key(thread), tick_);
+            mine.published.learn(key(Knowledge::all_threads), barrier_tick_);
+            const unsigned first = thread / lanes_per_warp * lanes_per_warp;
+            for (unsigned lane = 0; lane < lanes_per_warp; ++lane)
+                if (const std::uint32_t tick = known_[thread * lanes_per_warp + lane]; tick > barrier_tick_)
+                    mine.published.learn(key(first + lane), tick);
+        }
+        mine.published.learn_for_block(mine.known);
+        if (for_device) mine.published.learn_for_device(mine.known);
+    }
+    void atomic(unsigned thread, const void* address) {
+        const auto there = published_.find(address);
+        if (there != published_.end()) fences_[thread].seen.learn(there->second);
+        for (const unsigned who : {thread, Knowledge::all_threads})
+            if (const auto its = fences_.find(who); its != fences_.end())
+                published_[address].learn(its->second.published);
     }
 
     bool is_race(const AccessRecord& earlier, const AccessRecord& now, bool is_shared) const {
         if (earlier.block < first_block_) return false;             // no access, or one of an earlier launch
         if (is_shared && earlier.block != now.block) return false;  // another block had the arena before
         if ((earlier.bytes & now.bytes) == 0 || (earlier.is_atomic && now.is_atomic)) return false;
-        if (earlier.block != now.block) {
-            const std::uint32_t release = fences_[earlier.block - first_block_].release;
-            const std::uint32_t acquire = fences_[now.block - first_block_].acquire;
-            return !(earlier.tick < release && release < acquire);
+        const bool is_other_block = earlier.block != now.block;
+        if (!is_other_block) {
+            if (earlier.epoch != now.epoch || earlier.thread == now.thread) return false;
+            const bool is_same_warp = earlier.thread / lanes_per_warp == now.thread / lanes_per_warp;
+            const unsigned lane = earlier.thread % lanes_per_warp;
+            if (is_same_warp && known_[now.thread * lanes_per_warp + lane] > earlier.tick) return false;
         }
-        if (earlier.epoch != now.epoch || earlier.thread == now.thread) return false;
-        if (earlier.thread / lanes_per_warp != now.thread / lanes_per_warp) return true;
-        return known_[now.thread * lanes_per_warp + earlier.thread % lanes_per_warp] < earlier.time;
+        for (const std::uint32_t thread : {std::uint32_t{earlier.thread}, Knowledge::all_threads}) {
+            const std::uint64_t key = Knowledge::key(earlier.block, thread, is_other_block);
+            for (const unsigned who : {unsigned{now.thread}, Knowledge::all_threads})
+                if (const auto its = fences_.find(who); its != fences_.end() && its->second.known.of(key) > earlier.tick)
+                    return false;
+        }
+        return true;
     }
 
 private:
     struct Fences {
-        std::uint32_t fence = 0, atomic = 0, release = 0, acquire = 0;
+        Knowledge seen;       // at addresses of atomics, and not known yet: for want of a fence
+        Knowledge known;      // of threads of other warps
+        Knowledge published;  // by the next atomic: what was known at the last fence
+        void learn(const Fences& other) {
+            seen.learn(other.seen);
+            known.learn(other.known);
+            published.learn(other.published);
+        }
     };
-    std::uint32_t next_block_ = 1, first_block_ = 1, current_block_ = 0, tick_ = 1;
-    std::vector<std::uint32_t> known_;  // known_[thread][lane]: up to which time of that lane the thread has met it
-    std::vector<Fences> fences_;        // of the launch's blocks
+    std::uint32_t next_block_ = 1, first_block_ = 1, current_block_ = 0;
+    std::uint32_t tick_ = 1, barrier_tick_ = 1;  // the clock; and its value at the last barrier
+    std::vector<std::uint32_t> known_;           // known_[thread][lane of its warp]: up to which tick
+    std::map<unsigned, Fences> fences_;          // of threads that use them, and of all_threads at the last barrier
+    std::map<const void*, Knowledge> published_;
 };
 
 struct Conflict {

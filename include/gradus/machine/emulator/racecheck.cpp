@@ -1,7 +1,7 @@
 // machine/emulator/racecheck.cpp   The race checker itself: the functions that instrumented kernels call.
 // race_checker.hpp says what it is and how to build with it. This file is compiled without -fsanitize=thread: a checker
 // must not check itself. (Inline functions that it shares with instrumented code may be instrumented all the same; the
-// flag is_busy keeps them out.)
+// flag is_unobserved keeps them out.)
 #include <cstdio>
 #include <set>
 
@@ -14,8 +14,6 @@
 namespace gradus::inline GRADUS_ABI::emulator {
 
 namespace {
-
-constinit thread_local bool is_busy = false;
 
 class RaceChecker final : public Observer {
 public:
@@ -41,7 +39,6 @@ public:
         AccessRecord now;
         now.block = order_.current_block();
         now.epoch = block.epoch;
-        now.time = order_.time_of(block.current);
         now.tick = order_.tick();
         now.place = place;
         now.thread = static_cast<std::uint16_t>(block.current);
@@ -68,11 +65,11 @@ public:
                 report("race", byte + (at - offset), now, is_write, &conflict);
             at += count;
         }
-        if (is_atomic) order_.atomic();
+        if (is_atomic) order_.atomic(block.current, address);
     }
 
     void launch_begins(const Launch& launch) override {
-        const Busy busy;
+        const Unobserved guard;
         order_.launch_begins();
         reports_.clear();
         reported_.clear();
@@ -83,13 +80,13 @@ public:
         ++counts_[current_counts_].launches;
     }
     std::string launch_ends(const Launch& launch) override {
-        const Busy busy;
+        const Unobserved guard;
         if (reports_.empty()) return "";
         return text(kernel_name(launch.kernel), ": the race checker found ", reported_.size(), " fault",
                     reported_.size() == 1 ? "" : "s", " in the launch at ", launch.site, reports_);
     }
     void block_begins(Block& block) override {
-        const Busy busy;
+        const Unobserved guard;
         block_indices_.push_back(block.linear_index);
         order_.block_begins();
         shared_written_.set(0, arena_bytes, false);
@@ -97,51 +94,52 @@ public:
         last_shared_ = {};
     }
     void block_ends(Block& block) override {
-        const Busy busy;
+        const Unobserved guard;
         for (unsigned w = 0; w < block.warp_count; ++w) warps_[w].flush(lanes_of(block, w), counts_of_kernel());
     }
     void allocated(const char* buffer, std::size_t bytes) override {
-        const Busy busy;
+        const Unobserved guard;
         device_written_.set(static_cast<std::size_t>(buffer - device_memory().base()), bytes, false);
     }
     void written(const void* address, std::size_t bytes) override {
-        const Busy busy;
+        const Unobserved guard;
         if (!device_memory().contains(address)) return;
         device_written_.set(static_cast<std::size_t>(static_cast<const char*>(address) - device_memory().base()), bytes,
                             true);
     }
     bool was_written(const void* address, std::size_t bytes) override {
-        const Busy busy;
+        const Unobserved guard;
         if (!device_memory().contains(address)) return true;
         return device_written_.all(static_cast<std::size_t>(static_cast<const char*>(address) - device_memory().base()),
                                    bytes);
     }
-    void fence() override { order_.fence(); }
+    void fence(bool for_device) override {
+        const Unobserved guard;
+        order_.fence(running_block->current, for_device);
+    }
     void accessed(const void* address, std::size_t bytes, bool is_write, bool is_atomic, Site site) override {
-        const Busy busy;
+        const Unobserved guard;
         access(address, bytes, is_write, is_atomic, places_.of_site(site));
     }
     void lanes_met(Block& block, unsigned warp, std::uint32_t lanes) override {
-        const Busy busy;
+        const Unobserved guard;
         if (lanes == block.warps[warp].live) warps_[warp].flush(lanes_of(block, warp), counts_of_kernel());
     }
     void memory_ordered(unsigned warp, std::uint32_t lanes) override {
-        const Busy busy;
+        const Unobserved guard;
         order_.lanes_met(warp, lanes);
     }
-    void block_met(Block& block) override { block_ends(block); }
+    void block_met(Block& block) override {
+        const Unobserved guard;
+        block_ends(block);
+        order_.block_met();
+    }
 
     std::vector<KernelCounts> take_counts() {
         numbers_.clear();
         return std::exchange(counts_, {});
     }
     std::uint32_t place_of(const void* return_address) const { return places_.of_instruction(return_address); }
-
-    struct Busy {
-        Busy() : before(std::exchange(is_busy, true)) {}
-        ~Busy() { is_busy = before; }
-        const bool before;
-    };
 
 private:
     struct Range {
@@ -214,9 +212,18 @@ RaceChecker checker;
 
 // What every instrumented access comes to. Outside of kernels, and inside the checker, it is of no interest.
 void observe(const void* address, std::size_t bytes, bool is_write, const void* return_address) {
-    if (running_block == nullptr || is_busy || current_observer == nullptr) return;
-    const RaceChecker::Busy busy;
+    if (running_block == nullptr || is_unobserved || current_observer == nullptr) return;
+    const Unobserved guard;
     checker.access(address, bytes, is_write, false, checker.place_of(return_address));
+}
+
+// A copy of many bytes, in pieces as a card moves them: of at most 16 bytes, and of no more than size and address are
+// multiples of.
+void observe_range(const void* address, std::size_t bytes, bool is_write, const void* return_address) {
+    const std::uintptr_t multiples = reinterpret_cast<std::uintptr_t>(address) | bytes | 16;
+    const std::size_t piece = std::size_t{1} << std::countr_zero(multiples);
+    for (std::size_t at = 0; at < bytes; at += piece)
+        observe(static_cast<const char*>(address) + at, piece, is_write, return_address);
 }
 
 }  // namespace
@@ -245,6 +252,7 @@ std::string table_of(const std::vector<KernelCounts>& counts) {
 namespace {
 
 using gradus::emulator::observe;
+using gradus::emulator::observe_range;
 
 }  // namespace
 
@@ -255,6 +263,28 @@ using gradus::emulator::observe;
     void __tsan_unaligned_write##bytes(void* p) { observe(p, bytes, true, __builtin_return_address(0)); } \
     void __tsan_volatile_read##bytes(void* p) { observe(p, bytes, false, __builtin_return_address(0)); }  \
     void __tsan_volatile_write##bytes(void* p) { observe(p, bytes, true, __builtin_return_address(0)); }
+
+// Copies of structs and arrays. Newer versions of clang call __tsan_memcpy and its like; clang 14 and g++ call memcpy
+// itself, so the whole program's is replaced here. The work is left to the functions of glibc that a program with
+// _FORTIFY_SOURCE calls instead. Their last argument, the size of the target, is given as larger than any: where it is the
+// number of bytes, clang turns the call into one of memmove, which stands here.
+extern "C" void* libc_memmove(void*, const void*, std::size_t, std::size_t size_of_target) asm("__memmove_chk");
+extern "C" void* libc_memset(void*, int, std::size_t, std::size_t size_of_target) asm("__memset_chk");
+#define GRADUS_COPIES(copy, move, set)                                                                                \
+    void* copy(void* target, const void* source, std::size_t bytes) {                                                 \
+        observe_range(source, bytes, false, __builtin_return_address(0));                                             \
+        observe_range(target, bytes, true, __builtin_return_address(0));                                              \
+        return libc_memmove(target, source, bytes, PTRDIFF_MAX);                                                      \
+    }                                                                                                                 \
+    void* move(void* target, const void* source, std::size_t bytes) {                                                 \
+        observe_range(source, bytes, false, __builtin_return_address(0));                                             \
+        observe_range(target, bytes, true, __builtin_return_address(0));                                              \
+        return libc_memmove(target, source, bytes, PTRDIFF_MAX);                                                      \
+    }                                                                                                                 \
+    void* set(void* target, int value, std::size_t bytes) {                                                           \
+        observe_range(target, bytes, true, __builtin_return_address(0));                                              \
+        return libc_memset(target, value, bytes, PTRDIFF_MAX);                                                        \
+    }
 
 // Atomic operations of host code that was instrumented too, for example of the thread pool: done, not checked. Those of
 // kernels go through atomics.hpp.
@@ -284,12 +314,18 @@ void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
 void __tsan_vptr_update(void**, void*) {}
 void __tsan_vptr_read(void**) {}
-void __tsan_read_range(void* p, std::size_t bytes) { observe(p, bytes, false, __builtin_return_address(0)); }
-void __tsan_write_range(void* p, std::size_t bytes) { observe(p, bytes, true, __builtin_return_address(0)); }
+void __tsan_read_range(void* p, std::size_t bytes) { observe_range(p, bytes, false, __builtin_return_address(0)); }
+void __tsan_write_range(void* p, std::size_t bytes) { observe_range(p, bytes, true, __builtin_return_address(0)); }
 void gradus_observe_copy(const void* target, const void* source, std::size_t bytes, const void* caller) {
-    observe(source, bytes, false, caller);
-    observe(target, bytes, true, caller);
+    for (std::size_t at = 0; at < bytes; at += 16) {  // vectors of more than 16 bytes are multiples of 16
+        observe(static_cast<const char*>(source) + at, std::min<std::size_t>(bytes, 16), false, caller);
+        observe(static_cast<const char*>(target) + at, std::min<std::size_t>(bytes, 16), true, caller);
+    }
 }
+GRADUS_COPIES(__tsan_memcpy, __tsan_memmove, __tsan_memset)
+#if defined(__GLIBC__)
+GRADUS_COPIES(memcpy, memmove, memset)
+#endif
 void __tsan_atomic_thread_fence(int) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 void __tsan_atomic_signal_fence(int) {}
 GRADUS_ACCESSES_OF(1)

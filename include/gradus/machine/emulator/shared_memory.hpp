@@ -16,6 +16,7 @@
 #include <string_view>
 
 #include "gradus/machine/emulator/diagnosis.hpp"
+#include "gradus/machine/emulator/observer.hpp"
 
 namespace gradus::inline GRADUS_ABI::emulator {
 
@@ -77,6 +78,7 @@ inline void* place_shared(SharedSlot& slot, const char* name, std::size_t bytes,
                             block.launch->shared_limit));
     block.arena_used = offset + bytes;
     allow(block.arena + offset, bytes);
+    const Unobserved guard;
     std::memset(block.arena + offset, 0xFF, bytes);
     block.shared_arrays.push_back({name, block.arena + offset, bytes});
     slot = {block.shared_generation, block.arena + offset};
