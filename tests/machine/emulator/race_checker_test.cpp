@@ -155,6 +155,15 @@ __global__ void copy_without_barrier_kernel(const float* x, float* y) {
     cp_async_wait<0>();  // waits for this thread's copies only
     y[t] = tile[127 - t];
 }
+template <class T>
+__global__ void copy_without_wait_kernel(const T* x, T* y) {
+    GRADUS_SHARED(T, tile, [32]);
+    const unsigned t = threadIdx.x;
+    cp_async<4>(tile + t, x + t);
+    cp_async_commit();
+    y[t] = tile[t];
+    cp_async_wait<0>();
+}
 template <int>
 __global__ void fragment_without_barrier_kernel(const Half* x, float* y) {
     using namespace nvcuda;
@@ -357,6 +366,9 @@ TEST_CASE("asynchronous copies and fragments are accesses like others") {
         const DeviceArray<float> x(128), y(64);
         const DeviceArray<Half> h(256);
         CHECK(contains(found(copy_without_barrier_kernel<0>, 1, 32, 0, x.data(), y.data()), "race on shared memory"));
+        const DeviceArray<int> from(32), to(32);
+        CHECK(contains(found(copy_without_wait_kernel<int>, 1, 32, 0, from.data(), to.data()),
+                       "read of memory that nobody has written on shared memory"));
         const std::string message = found(fragment_without_barrier_kernel<0>, 1, 64, 0, h.data(), y.data());
         INFO(message);
         CHECK(contains(message, "race on shared memory"));

@@ -14,6 +14,7 @@ struct Observer {
     virtual void block_ends(Block& block) = 0;
     virtual void allocated(const char* buffer, std::size_t bytes) = 0;
     virtual void written(const void* address, std::size_t bytes) = 0;      // by a copy or a memset
+    virtual void undefined(const void* address, std::size_t bytes) = 0;    // until it is written anew
     virtual bool was_written(const void* address, std::size_t bytes) = 0;  // what a library call is about to read
     virtual void fence(bool for_device) = 0;                               // __threadfence, or that of the block
     // An access of the running thread that the emulator makes for it: atomics, wmma, asynchronous copies.

@@ -107,6 +107,13 @@ public:
         device_written_.set(static_cast<std::size_t>(static_cast<const char*>(address) - device_memory().base()), bytes,
                             true);
     }
+    void undefined(const void* address, std::size_t bytes) override {
+        const Unobserved guard;
+        const Block& block = *running_block;
+        const char* const byte = static_cast<const char*>(address);
+        if (byte >= block.arena && byte < block.arena + arena_bytes)
+            shared_written_.set(static_cast<std::size_t>(byte - block.arena), bytes, false);
+    }
     bool was_written(const void* address, std::size_t bytes) override {
         const Unobserved guard;
         if (!device_memory().contains(address)) return true;
@@ -240,7 +247,7 @@ std::string table_of(const std::vector<KernelCounts>& counts) {
                       32e-6 * static_cast<double>(c.store_sectors), c.sectors_per_least(), c.passes_per_request(),
                       c.active_lanes(),
                       100.0 * static_cast<double>(c.partial_requests) /
-                          static_cast<double>(std::max<std::uint64_t>(1, c.requests())));
+                          static_cast<double>(std::max<std::uint64_t>(1, c.instructions)));
         table += line + c.kernel + "\n";
     }
     return table;
