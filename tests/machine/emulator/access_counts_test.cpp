@@ -133,7 +133,7 @@ TEST_CASE("wide accesses to shared memory go in halves and quarters, without a c
     const emulator::KernelCounts some =
         counts_of([&] { launch(shared_copy_kernel<float4>, 1, 40, 0, nullptr, wider.data()); });
     CHECK(some.active_lanes() == 20.0);
-    CHECK(some.instructions == 6);  // two warps write, read and store
+    CHECK(some.instructions == 6);      // two warps write, read and store
     CHECK(some.partial_requests == 0);  // the second warp has 8 lanes, and all take part
 }
 

@@ -76,6 +76,14 @@ __global__ void neighbour_kernel(Together how, const Half* matrix, float* x) {
 }
 
 template <int>
+__global__ void sixteen_lanes_kernel(int* x, int width) {
+    int sum = x[threadIdx.x];
+    for (unsigned distance = 8; distance > 0; distance /= 2)
+        if (threadIdx.x < 16) sum += __shfl_down_sync(0x0000ffffu, sum, distance, width);
+    if (threadIdx.x == 0) x[0] = sum;
+}
+
+template <int>
 __global__ void same_element_kernel(float* x) {
     x[(blockIdx.x * blockDim.x + threadIdx.x) / 2] = 1;
 }
@@ -294,12 +302,24 @@ TEST_CASE("lanes of a warp are ordered by __syncwarp alone") {
         CHECK(contains(found(warp_race_kernel<0>, 1, 32, 0, x.data()), "race on shared memory"));
         CHECK(found(warp_sum_kernel<0>, 1, 32, 0, x.data()) == "");
         const DeviceArray<Half> matrix(256);
-        for (const Together how : {Together::syncwarp, Together::shuffle, Together::ballot, Together::match,
-                                   Together::fragment}) {
+        for (const Together how :
+             {Together::syncwarp, Together::shuffle, Together::ballot, Together::match, Together::fragment}) {
             INFO("how: " << static_cast<int>(how));
             const std::string message = found(neighbour_kernel<0>, 1, 32, 0, how, matrix.data(), x.data());
             CHECK(contains(message, "race on shared memory") == (how != Together::syncwarp));
         }
+    });
+}
+
+TEST_CASE("a shuffle that reads a lane outside of its mask") {
+    in_every_order([] {
+        const DeviceArray<int> x(32);
+        const std::string message = found(sixteen_lanes_kernel<0>, 1, 32, 0, x.data(), 32);
+        INFO(message);
+        CHECK(contains(message, "found 1 fault"));
+        CHECK(contains(message, "a shuffle: lane 8 reads lane 16, which takes no part"));
+        CHECK(contains(message, "by thread (8, 0, 0) of block (0, 0, 0) at race_checker_test.cpp:"));
+        CHECK(found(sixteen_lanes_kernel<0>, 1, 32, 0, x.data(), 16) == "");
     });
 }
 
@@ -397,7 +417,8 @@ TEST_CASE("a fence of the block orders the block only, and threads meet in the s
                 INFO("before " << static_cast<int>(before) << ", after " << static_cast<int>(after));
                 cudaMemset(tickets.data(), 0, 8);
                 const bool orders_blocks = before == Fence::device && after == Fence::device;
-                const std::string of_blocks = found(tickets_kernel<0>, 8, 1, 0, before, after, partial.data(), tickets.data(), total.data());
+                const std::string of_blocks =
+                    found(tickets_kernel<0>, 8, 1, 0, before, after, partial.data(), tickets.data(), total.data());
                 CHECK(contains(of_blocks, "race on device memory") == !orders_blocks);
                 const bool orders_warps = before != Fence::none && after != Fence::none;
                 const std::string of_warps = found(last_warp_kernel<0>, 1, 128, 0, before, after, total.data());

@@ -1,8 +1,9 @@
 // machine/emulator/async_copy.hpp   cp.async: copies into shared memory that finish later (machine/cuda/ptx.hpp).
 // A card copies while the thread computes. Until the thread has waited for the copy, what stands in the target is
-// undefined. Here: all ones (NaN, or -1) from the start of the copy, and unwritten memory for the race checker; the copy
-// itself happens in the wait. A kernel that overwrites a buffer that others still read destroys it at once. One that
-// forgets to wait reads all ones every time, and ends with an error: a thread may not return before its copies are done.
+// undefined. Here: all ones (NaN, or -1) from the start of the copy, and unwritten memory for the race checker; the
+// copy itself happens in the wait. A kernel that overwrites a buffer that others still read destroys it at once. One
+// that forgets to wait reads all ones every time, and ends with an error: a thread may not return before its copies are
+// done.
 #pragma once
 
 #include "gradus/machine/emulator/diagnosis.hpp"

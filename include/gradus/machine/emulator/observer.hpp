@@ -19,6 +19,8 @@ struct Observer {
     virtual void fence(bool for_device) = 0;                               // __threadfence, or that of the block
     // An access of the running thread that the emulator makes for it: atomics, wmma, asynchronous copies.
     virtual void accessed(const void* address, std::size_t bytes, bool is_write, bool is_atomic, Site site) = 0;
+    // What is wrong, without being a matter of memory, in what that thread does at that place.
+    virtual void misused(const std::string& what, unsigned thread, Site site) = 0;
     virtual void lanes_met(Block& block, unsigned warp, std::uint32_t lanes) = 0;  // in any operation of the warp
     // Lanes, or all threads of the block, have met: what each did before is before what any of them does after.
     virtual void memory_ordered(unsigned warp, std::uint32_t lanes) = 0;

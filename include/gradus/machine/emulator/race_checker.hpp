@@ -8,7 +8,8 @@
 //          and compares each new access with them:
 //     - races within a warp, a block, a grid: both accesses with thread and line;
 //     - reads of memory that nobody has written;
-//     - accesses out of the bounds of a buffer or an array, and misaligned ones.
+//     - accesses out of the bounds of a buffer or an array, and misaligned ones;
+//     - shuffles that read a lane that takes no part.
 //          What was found ends the launch with a gradus::Error, after the kernel has run.
 // It also puts the accesses of a warp's lanes together into the requests that a card would make (access_counts.hpp).
 // How to   CMake: link gradus::racecheck. By hand, with the same -march and -O flags twice:
