@@ -282,6 +282,7 @@ TEST_CASE("races within a block: who read, who wrote, and where") {
         const std::string message = found(shared_race_kernel<0>, 1, 64, 0, x.data());
         INFO(message);
         CHECK(contains(message, "shared_race_kernel<0>: the race checker found"));
+        CHECK(contains(message, "; grid (1, 1, 1), block (64, 1, 1), 0 bytes of shared memory"));
         CHECK(contains(message, "race on shared memory, byte"));
         CHECK(contains(message, " of s"));
         CHECK(contains(message, "read by thread ("));

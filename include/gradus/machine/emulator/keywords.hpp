@@ -5,9 +5,9 @@
 //          emulator checks neither, and a card refuses a launch with more threads.
 //          __restrict__ is known to g++ and clang already.
 // A plain __shared__ array becomes a static array of the operating-system thread. That is one array per block, because
-// a block never leaves its thread (block.hpp). It is zero in the first block and keeps its contents from block to block,
-// and the checkers do not see it: under the race checker it does not compile. GRADUS_SHARED (shared_memory.hpp) is
-// better. There is no __constant__: the host could write here what a card reaches with cudaMemcpyToSymbol only.
+// a block never leaves its thread (block.hpp). It is zero in the first block and keeps its contents from block to
+// block, and the checkers do not see it: under the race checker it does not compile. GRADUS_SHARED (shared_memory.hpp)
+// is better. There is no __constant__: the host could write here what a card reaches with cudaMemcpyToSymbol only.
 // The standard headers come first: these words are macros here, and a header might use them as names.
 #pragma once
 

@@ -83,7 +83,7 @@ public:
         const Unobserved guard;
         if (reports_.empty()) return "";
         return text(kernel_name(launch.kernel), ": the race checker found ", reported_.size(), " fault",
-                    reported_.size() == 1 ? "" : "s", " in the launch at ", launch.site, reports_);
+                    reported_.size() == 1 ? "" : "s", " in the launch at ", describe_launch(launch), reports_);
     }
     void block_begins(Block& block) override {
         const Unobserved guard;
