@@ -67,7 +67,7 @@ Clipped clipped(gradus::Index size, gradus::Index offset) {
 
 // Less than a pack, a chunk, a little more, several chunks.
 inline const std::vector<gradus::Index> clip_sizes = {
-    0, 1, 5, gradus::norm_chunk, gradus::norm_chunk + 1, 3 * gradus::norm_chunk + 77};
+    0, 1, 5, gradus::norm_chunk<float>, gradus::norm_chunk<float> + 1, 3 * gradus::norm_chunk<float> + 77};
 
 // Sums of at most 16,384 + 5 positive numbers in double are right to so many times 2^-53: 1.8e-12.
 inline void check_agrees(const Clipped& fast, const Clipped& slow) {

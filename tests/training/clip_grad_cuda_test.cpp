@@ -24,3 +24,12 @@ TEST_CASE("clipping on Cuda agrees with Reference at every size, aligned or not,
             });
         }
 }
+
+TEST_CASE("clipping on Cuda: more gradients than a table holds, each in its place") {
+    std::vector<Variable<float, Cuda>> parameters;
+    for (int i = 0; i < 400; ++i) parameters.push_back(with_gradient<float, Cuda>({3, 0, i == 399 ? 80.0 : 0}));
+    CHECK(clip_grad_norm<float, Cuda>({{parameters}}, 50) == 100);  // sqrt(400 * 9 + 6400)
+    for (const Variable<float, Cuda>& parameter : parameters)
+        CHECK(parameter.grad().to_vector()[0] == doctest::Approx(1.5).epsilon(1e-6));
+    CHECK(parameters[399].grad().to_vector()[2] == doctest::Approx(40).epsilon(1e-6));
+}

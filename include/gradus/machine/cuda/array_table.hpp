@@ -19,12 +19,13 @@
 
 namespace gradus::inline GRADUS_ABI {
 
-// P is the arrays' element, Entry what a kernel has to know of one of them.
-template <class P, class Entry>
+// P is the arrays' element, Entry what a kernel has to know of one of them. Where a thread takes more than one pack of a
+// chunk, they lie stride_threads packs apart, so that neighbouring threads read neighbouring packs.
+template <class P, class Entry, int packs_of_a_thread = 1>
 struct ArrayTable {
     // A kernel may have 4 KB of parameters (Programming Guide, "Function Parameters"); 64 bytes are left for others.
     static constexpr int capacity = static_cast<int>((4096 - 64) / (sizeof(Entry) + 2 * sizeof(Index)));
-    static constexpr Index chunk_elements = Index{stride_threads} * vector_length<P>;
+    static constexpr Index chunk_elements = Index{stride_threads} * vector_length<P> * packs_of_a_thread;
 
     Entry entry[capacity] = {};
     Index elements[capacity] = {};
@@ -39,7 +40,7 @@ struct ArrayTable {
     }
     GRADUS_HOST_DEVICE Index chunks() const { return count == 0 ? 0 : end[count - 1]; }
 
-    // Where in array a this thread's pack of a chunk begins: maybe behind the last element.
+    // Where in array a this thread's (first) pack of a chunk begins: maybe behind the last element.
     __device__ __forceinline__ Index first_pack(int a, Index chunk) const {
         const Index before = a == 0 ? 0 : end[a - 1];
         return (chunk - before) * chunk_elements + threadIdx.x * vector_length<P>;
@@ -47,9 +48,8 @@ struct ArrayTable {
 };
 
 // Launches kernel(table, others...) with what the table holds, and empties it.
-template <class P, class Entry, class... Parameters, class... Arguments>
-void launch_table(void (*kernel)(const ArrayTable<P, Entry>, Parameters...), ArrayTable<P, Entry>& table,
-                  const Arguments&... others) {
+template <class Table, class... Parameters, class... Arguments>
+void launch_table(void (*kernel)(const Table, Parameters...), Table& table, const Arguments&... others) {
     if (table.chunks() > 0)
         launch(kernel, stride_blocks(table.chunks() * stride_threads), stride_threads, 0, current_stream(), table,
                others...);

@@ -1,6 +1,6 @@
 // machine/cuda/cuda_allocator.hpp   Memory of the card: a caching allocator that counts what lives.
-// Problem  cudaMalloc takes about a hundred times as long as a small kernel's launch, and cudaFree waits until the card
-//          is idle. A training step frees and allocates the same few hundred buffers again and again.
+// Problem  cudaMalloc and cudaFree are expensive (Best Practices Guide, "Allocation"); cudaFree waits until the card is
+//          idle. A training step frees and allocates the same few hundred buffers again and again.
 // Answer   Keep what is freed, and give it out again to whoever asks for the same size. Sizes are rounded up to eighths
 //          of a power of two, so at most 1/8 is wasted, 511 bytes of a small buffer. When the card has no more memory,
 //          everything that is kept goes back to it, once.
