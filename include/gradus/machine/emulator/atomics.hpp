@@ -35,6 +35,7 @@ struct UnsignedOf<8> {
 // Replaces *address by change(*address); tries again where another thread was faster.
 template <class T, class Change>
 GRADUS_EMULATOR_QUIET inline T update(T* address, const Change& change, Site site) {
+    GRADUS_EMULATOR_AT_WORK;
     using Bits = typename UnsignedOf<sizeof(T)>::type;
     tell_access(address, sizeof(T), true, true, site);
     Bits* const word = reinterpret_cast<Bits*>(address);
