@@ -37,6 +37,30 @@ __global__ void shared_copy_kernel(T* y) {
     y[threadIdx.x] = s[threadIdx.x];
 }
 
+// Straight code through every operation of a block, of a warp and of one thread.
+template <int>
+__global__ void straight_kernel(float* x, unsigned* count) {
+    GRADUS_SHARED(float, s, [64]);
+    const unsigned t = threadIdx.x;
+    s[t] = x[t];
+    __syncthreads();
+    const float v = s[63 - t] + __shfl_xor_sync(0xffffffffu, s[t], 1);
+    atomicAdd(count, 1u);
+    __threadfence();
+    __syncwarp();
+    x[t] = __any_sync(0xffffffffu, v > 0) ? v : 0.0f;
+}
+// Nothing but arithmetic, in two branches of which each lane takes one.
+template <int>
+__global__ void two_ways_kernel(float* y, unsigned period, int n) {
+    float v = 1;
+    if (threadIdx.x % period == 0)
+        for (int i = 0; i < n; ++i) v = v * 3 + 1;
+    else
+        for (int i = 0; i < n; ++i) v = v / 3 - 1;
+    y[threadIdx.x] = v;
+}
+
 template <class Body>
 emulator::KernelCounts counts_of(const Body& body) {
     emulator::take_kernel_counts();
@@ -137,6 +161,33 @@ TEST_CASE("wide accesses to shared memory go in halves and quarters, without a c
     CHECK(some.partial_requests == 0);  // the second warp has 8 lanes, and all take part
 }
 
+TEST_CASE("divergent branches: none in straight code, and all of the work where lanes take two ways") {
+    in_every_order([] {
+        const DeviceArray<float> x(64);
+        const DeviceArray<unsigned> count(1);
+        const emulator::KernelCounts straight =
+            counts_of([&] { launch(straight_kernel<0>, 1, 64, 0, nullptr, x.data(), count.data()); });
+        CHECK(straight.code_blocks >= 2);  // at least one in each warp
+        CHECK(straight.divergent_blocks == 0);
+        CHECK(straight.active_threads() == 32.0);
+        const auto two_ways = [&](unsigned period) {
+            return counts_of([&] { launch(two_ways_kernel<0>, 1, 64, 0, nullptr, x.data(), period, 1000); });
+        };
+        const emulator::KernelCounts together = two_ways(1), halves = two_ways(2), one_of_four = two_ways(4);
+        CHECK(together.divergent_blocks == 0);
+        CHECK(halves.divergent_share() > 0.99);  // the loops' 2 * 2 * 1000 blocks
+        CHECK(halves.active_threads() == doctest::Approx(16).epsilon(0.01));
+        CHECK(halves.code_blocks > 2 * together.code_blocks - 20);
+        CHECK(one_of_four.active_threads() == doctest::Approx(16).epsilon(0.01));  // 8 one way, 24 the other
+        CHECK(halves.partial_requests == 0);                                       // memory alone shows nothing of it
+        const DeviceArray<float> y(64);
+        const emulator::KernelCounts tail =
+            counts_of([&] { launch(copy_kernel<float>, 2, 32, 0, nullptr, x.data(), y.data(), 1, 40); });
+        CHECK(tail.divergent_blocks >= 1);  // the guarded copy, by 8 lanes of the second warp
+        CHECK(tail.divergent_blocks <= 2);
+    });
+}
+
 TEST_CASE("the table has a line for each kernel") {
     emulator::take_kernel_counts();
     const DeviceArray<float> x(64), y(64);
@@ -148,6 +199,7 @@ TEST_CASE("the table has a line for each kernel") {
     CHECK(counts[0].launches == 3);
     const std::string table = emulator::table_of(counts);
     CHECK(contains(table, "sectors/least"));
+    CHECK(contains(table, "divergent  active threads"));
     CHECK(contains(table, "copy_kernel<float>\n"));
     CHECK(contains(table, "broadcast_kernel<0>\n"));
 }

@@ -28,7 +28,12 @@ __global__ void each_kernel(T* x, T* before) {
 template <int>
 __global__ void wrap_kernel(unsigned* x, int* y) {
     atomicInc(x, 2);
+    atomicDec(x + 1, 3);
     atomicSub(y, 3);
+}
+template <class T>
+__global__ void pair_kernel(CudaVector2<T>* x) {
+    atomicAdd(x, CudaVector2<T>{T(1.0f), T(2.0f)});
 }
 
 // A ticket for each block: the last one adds up what the others left (the Programming Guide's example).
@@ -77,12 +82,17 @@ TEST_CASE("each function returns the value before and leaves the right one") {
     CHECK(y.host() == std::vector<unsigned long long>(left.begin(), left.end()));
 }
 
-TEST_CASE("atomicInc begins again, atomicSub takes away") {
-    const DeviceArray<unsigned> x(1);
+TEST_CASE("atomicInc and atomicDec begin again, atomicSub takes away, two halves are added") {
+    const DeviceArray<unsigned> x(std::vector<unsigned>{0, 9});
     const DeviceArray<int> y(1);
     launch(wrap_kernel<0>, 1, 5, 0, nullptr, x.data(), y.data());
     CHECK(x.host()[0] == 2);  // 0 1 2 0 1 2
+    CHECK(x.host()[1] == 3);  // 9 3 2 1 0 3
     CHECK(y.host()[0] == -15);
+    const DeviceArray<half2> pair(std::vector<half2>{{Half(0.0f), Half(1.0f)}});
+    launch(pair_kernel<Half>, 1, 64, 0, nullptr, pair.data());
+    CHECK(__low2float(pair.host()[0]) == 64.0f);
+    CHECK(__high2float(pair.host()[0]) == 129.0f);
 }
 
 TEST_CASE("the last block sums up") {

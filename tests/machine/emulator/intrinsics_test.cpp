@@ -87,6 +87,30 @@ TEST_CASE("16-bit types") {
     CHECK(static_cast<float>(__hsub(BFloat16(1.0f), BFloat16(2.0f))) == -1.0f);
     CHECK(static_cast<float>(__hfma(Half(2.0f), Half(3.0f), Half(1.0f))) == 7.0f);
     CHECK(__bfloat1622float2(__floats2bfloat162_rn(1.0f, 2.0f)).x == 1.0f);
+    CHECK(static_cast<float>(__hdiv(Half(1.0f), Half(4.0f))) == 0.25f);
+    CHECK(static_cast<float>(__hneg(BFloat16(2.0f))) == -2.0f);
+    CHECK(__half_as_ushort(__hneg(Half(0.0f))) == 0x8000);
+    CHECK(static_cast<float>(__habs(Half(-3.0f))) == 3.0f);
+    const Half nan = Half::from_bits(0x7e00);
+    CHECK(static_cast<float>(__hmax(Half(1.0f), Half(2.0f))) == 2.0f);
+    CHECK(static_cast<float>(__hmin(BFloat16(1.0f), BFloat16(2.0f))) == 1.0f);
+    CHECK(static_cast<float>(__hmax(nan, Half(2.0f))) == 2.0f);  // a NaN loses, as in fmaxf
+    CHECK(__hlt(Half(1.0f), Half(2.0f)));
+    CHECK(__hle(Half(2.0f), Half(2.0f)));
+    CHECK(!__hgt(Half(1.0f), Half(2.0f)));
+    CHECK(__hge(BFloat16(2.0f), BFloat16(2.0f)));
+    CHECK(__heq(Half(1.0f), Half(1.0f)));
+    CHECK(__hne(Half(1.0f), Half(2.0f)));
+    CHECK((!__hlt(nan, nan) && !__hge(nan, nan) && !__heq(nan, nan) && !__hne(nan, nan)));  // no comparison holds
+    CHECK(__hisnan(nan));
+    CHECK(static_cast<float>(hexp(Half(1.0f))) == static_cast<float>(Half(std::exp(1.0f))));
+    CHECK(static_cast<float>(hlog(Half(2.0f))) == static_cast<float>(Half(std::log(2.0f))));
+    CHECK(static_cast<float>(hsqrt(BFloat16(9.0f))) == 3.0f);
+    CHECK(static_cast<float>(hrsqrt(Half(16.0f))) == 0.25f);
+    CHECK(static_cast<float>(hrcp(Half(8.0f))) == 0.125f);
+    CHECK(__high2float(__half2half2(Half(5.0f))) == 5.0f);
+    CHECK(static_cast<float>(__low2half(x)) == 1.0f);
+    CHECK(static_cast<float>(__high2half(x)) == 2.0f);
     CHECK(sizeof(__half2) == 4);
     CHECK(alignof(__half2) == 4);
 }

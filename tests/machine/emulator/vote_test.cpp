@@ -29,6 +29,22 @@ __global__ void vote_kernel(const int* predicate, const T* value, VoteResult* re
     results[t] = result;
 }
 
+template <int>
+__global__ void reduce_kernel(const int* x, int* out) {
+    const unsigned t = threadIdx.x;
+    if (t % 2 == 0) return;
+    const unsigned u = static_cast<unsigned>(x[t]);
+    out[0] = __reduce_add_sync(odd_lanes, x[t]);
+    out[1] = __reduce_min_sync(odd_lanes, x[t]);
+    out[2] = __reduce_max_sync(odd_lanes, x[t]);
+    out[3] = static_cast<int>(__reduce_add_sync(odd_lanes, u));
+    out[4] = static_cast<int>(__reduce_min_sync(odd_lanes, u));
+    out[5] = static_cast<int>(__reduce_max_sync(odd_lanes, u));
+    out[6] = static_cast<int>(__reduce_and_sync(odd_lanes, u));
+    out[7] = static_cast<int>(__reduce_or_sync(odd_lanes, u));
+    out[8] = static_cast<int>(__reduce_xor_sync(odd_lanes, u));
+}
+
 template <class T>
 void check_votes(const std::vector<int>& predicate, const std::vector<T>& value) {
     const DeviceArray<int> p(predicate);
@@ -67,5 +83,24 @@ TEST_CASE("ballot, any, all, match among some of the lanes") {
         value[9] = 1.0;
         check_votes(predicate, value);
         check_votes(std::vector<int>(32, 1), std::vector<unsigned>(32, 9u));
+    });
+}
+
+TEST_CASE("reductions of integers among some of the lanes, signed and unsigned") {
+    std::vector<int> x(32);
+    for (int t = 0; t < 32; ++t) x[static_cast<std::size_t>(t)] = 100 * t - 1000;
+    int sum = 0, all = -1, some = 0, odd = 0;
+    for (std::size_t t = 1; t < 32; t += 2) {
+        sum += x[t];
+        all &= x[t];
+        some |= x[t];
+        odd ^= x[t];
+    }
+    const DeviceArray<int> in(x), out(9);
+    in_every_order([&] {
+        launch(reduce_kernel<0>, 1, 32, 0, nullptr, in.data(), out.data());
+        // As unsigned numbers the negative ones are the largest: the least is lane 11's 100, the greatest lane 9's
+        // -100.
+        CHECK(out.host() == std::vector<int>{sum, -900, 2100, sum, 100, -100, all, some, odd});
     });
 }

@@ -140,4 +140,52 @@ private:
     std::array<std::uint32_t, 256> guesses_ = {};
 };
 
+// The basic blocks (stretches of code without a branch) that the lanes of one warp have run since they last met, by the
+// address of the code; the executions of the lanes are put together as those of an access are.
+class WarpBranches {
+public:
+    void add(std::uint32_t place, unsigned lane) {
+        Code& code = find(place);
+        const std::uint32_t execution = code.executions[lane]++;
+        if (execution == code.lanes.size()) code.lanes.push_back(0);
+        code.used = std::max(code.used, execution + 1);
+        code.lanes[execution] |= 1u << lane;
+    }
+    void flush(unsigned lanes_of_warp, KernelCounts& counts) {
+        for (Code& code : codes_) {
+            if (code.used == 0) continue;
+            for (std::uint32_t i = 0; i < code.used; ++i) {
+                const unsigned lanes = static_cast<unsigned>(std::popcount(code.lanes[i]));
+                ++counts.code_blocks;
+                counts.code_lanes += lanes;
+                if (lanes < lanes_of_warp) ++counts.divergent_blocks;
+                code.lanes[i] = 0;
+            }
+            code.used = 0;
+            code.executions.fill(0);
+        }
+    }
+
+private:
+    struct Code {
+        std::uint32_t place;
+        std::uint32_t used = 0;
+        std::array<std::uint32_t, lanes_per_warp> executions = {};  // by each lane
+        std::vector<std::uint32_t> lanes;                           // of each execution
+    };
+
+    Code& find(std::uint32_t place) {
+        std::uint32_t& guess = guesses_[place / 4 % guesses_.size()];
+        if (guess < codes_.size() && codes_[guess].place == place) return codes_[guess];
+        const auto known = numbers_.insert({place, static_cast<std::uint32_t>(codes_.size())});
+        if (known.second) codes_.push_back({place, 0, {}, {}});
+        guess = known.first->second;
+        return codes_[guess];
+    }
+
+    std::vector<Code> codes_;
+    std::unordered_map<std::uint32_t, std::uint32_t> numbers_;  // place: index in codes_
+    std::array<std::uint32_t, 256> guesses_ = {};
+};
+
 }  // namespace gradus::inline GRADUS_ABI::emulator

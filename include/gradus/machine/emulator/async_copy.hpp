@@ -20,11 +20,11 @@ inline AsyncCopies& async_copies() {
 // Copies the first `used` of `bytes` bytes; the rest becomes zero.
 GRADUS_EMULATOR_QUIET inline void start_copy(void* target, const void* source, unsigned bytes, unsigned used,
                                              Site site) {
+    const Unobserved guard;
     if (reinterpret_cast<std::uintptr_t>(target) % bytes != 0 || reinterpret_cast<std::uintptr_t>(source) % bytes != 0)
         fail_in_kernel(text("cp.async at ", site, ": an address is not a multiple of ", bytes, " bytes"));
     AsyncCopies& copies = async_copies();
     tell_access(target, bytes, true, false, site);
-    const Unobserved guard;
     std::memset(target, 0xFF, bytes);
     if (current_observer != nullptr) current_observer->undefined(target, bytes);
     copies.pending.push_back({target, source, bytes, used, copies.groups, site});
@@ -34,6 +34,7 @@ GRADUS_EMULATOR_QUIET inline void commit_copies() { ++async_copies().groups; }
 
 // Returns when all groups but the newest `still_open` have been copied.
 GRADUS_EMULATOR_QUIET inline void wait_for_copies(unsigned still_open) {
+    const Unobserved guard;
     AsyncCopies& copies = async_copies();
     std::size_t done = 0;
     for (; done < copies.pending.size(); ++done) {
@@ -41,7 +42,6 @@ GRADUS_EMULATOR_QUIET inline void wait_for_copies(unsigned still_open) {
         if (copy.group + still_open >= copies.groups) break;
         if (copy.used > 0) tell_access(copy.source, copy.used, false, false, copy.site);
         tell_access(copy.target, copy.bytes, true, false, copy.site);
-        const Unobserved guard;
         std::memcpy(copy.target, copy.source, copy.used);
         std::memset(static_cast<char*>(copy.target) + copy.used, 0, copy.bytes - copy.used);
     }

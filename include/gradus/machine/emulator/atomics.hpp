@@ -35,6 +35,7 @@ struct UnsignedOf<8> {
 // Replaces *address by change(*address); tries again where another thread was faster.
 template <class T, class Change>
 GRADUS_EMULATOR_QUIET inline T update(T* address, const Change& change, Site site) {
+    GRADUS_EMULATOR_AT_WORK;
     using Bits = typename UnsignedOf<sizeof(T)>::type;
     tell_access(address, sizeof(T), true, true, site);
     Bits* const word = reinterpret_cast<Bits*>(address);
@@ -59,6 +60,14 @@ template <emulator::AtomicAddend T>
 GRADUS_EMULATOR_QUIET T atomicAdd(T* address, std::type_identity_t<T> value, const char* file = __builtin_FILE(),
                                   unsigned line = __builtin_LINE()) {
     return emulator::update(address, [value](T old) { return static_cast<T>(old + value); }, {file, line});
+}
+// Of a __half2 or __nv_bfloat162: each half is added at once, the two together are not.
+template <class T>
+requires(std::same_as<T, Half> || std::same_as<T, BFloat16>) GRADUS_EMULATOR_QUIET CudaVector2<T> atomicAdd(
+    CudaVector2<T>* address, std::type_identity_t<CudaVector2<T>> value, const char* file = __builtin_FILE(),
+    unsigned line = __builtin_LINE()) {
+    const T x = atomicAdd(&address->x, value.x, file, line), y = atomicAdd(&address->y, value.y, file, line);
+    return {x, y};
 }
 template <class T>
 requires(std::same_as<T, int> || std::same_as<T, unsigned>) GRADUS_EMULATOR_QUIET T
@@ -101,6 +110,12 @@ GRADUS_EMULATOR_QUIET T atomicXor(T* address, std::type_identity_t<T> value, con
 GRADUS_EMULATOR_QUIET inline unsigned atomicInc(unsigned* address, unsigned limit, const char* file = __builtin_FILE(),
                                                 unsigned line = __builtin_LINE()) {
     return emulator::update(address, [limit](unsigned old) { return old >= limit ? 0 : old + 1; }, {file, line});
+}
+// old == 0 or old > limit ? limit : old - 1: the same downwards.
+GRADUS_EMULATOR_QUIET inline unsigned atomicDec(unsigned* address, unsigned limit, const char* file = __builtin_FILE(),
+                                                unsigned line = __builtin_LINE()) {
+    const auto change = [limit](unsigned old) { return old == 0 || old > limit ? limit : old - 1; };
+    return emulator::update(address, change, {file, line});
 }
 // Writes `value` where `expected` stands.
 template <class T>

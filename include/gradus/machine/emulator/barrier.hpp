@@ -31,14 +31,17 @@ inline void open_barrier(Block& block) {
 GRADUS_EMULATOR_INLINE void wait_at_barrier(Site site) {
     Block& block = *running_block;
     Thread& me = block.threads[block.current];
-    me.where = site;
-    me.state = ThreadState::at_barrier;
-    if (block.arrived == 0) {
-        block.barrier_site = site;
-    } else if (!same_site(block.barrier_site, site)) [[unlikely]] {
-        fail_divergent(block);
+    {
+        GRADUS_EMULATOR_AT_WORK;
+        me.where = site;
+        me.state = ThreadState::at_barrier;
+        if (block.arrived == 0) {
+            block.barrier_site = site;
+        } else if (!same_site(block.barrier_site, site)) [[unlikely]] {
+            fail_divergent(block);
+        }
+        if (++block.arrived == block.unfinished) open_barrier(block);
     }
-    if (++block.arrived == block.unfinished) open_barrier(block);
     wait(block);
     me.state = ThreadState::runnable;
 }

@@ -132,6 +132,19 @@ struct Block {
 // The block that this operating-system thread runs; null outside of kernels.
 inline constinit thread_local Block* running_block = nullptr;
 
+// As long as one exists, this thread's accesses and branches are the emulator's own, and no business of the observer's.
+inline constinit thread_local bool is_unobserved = false;
+struct Unobserved {
+    GRADUS_EMULATOR_QUIET Unobserved() : before(is_unobserved) { is_unobserved = true; }
+    GRADUS_EMULATOR_QUIET ~Unobserved() { is_unobserved = before; }
+    const bool before;
+};
+GRADUS_EMULATOR_QUIET inline void set_unobserved([[maybe_unused]] bool value) {
+#if defined(__SANITIZE_THREAD__)
+    is_unobserved = value;
+#endif
+}
+
 [[noreturn]] void fail_in_kernel(std::string message);  // diagnosis.hpp
 [[noreturn]] void fail_deadlock(Block& block);
 [[noreturn]] void run_fiber();  // below; where fibers begin
@@ -190,15 +203,19 @@ GRADUS_EMULATOR_INLINE unsigned choose_next(Block& block) {
 // The current thread has to wait, or has made others ready and may be among them: lets the next one run. Returns when
 // this one is chosen again.
 GRADUS_EMULATOR_INLINE void wait(Block& block) {
-    Thread& me = block.threads[block.current];
-    const unsigned next = choose_next(block);
-    Thread& other = block.threads[next];
-    if (&other == &me) return;
-    block.current = next;
-    threadIdx = other.index;
-    if (other.stack == nullptr) [[unlikely]]
-        prepare_fiber(other, block.stacks->take(), run_fiber);
-    switch_fiber(me, other);
+    Thread* const me = &block.threads[block.current];
+    Thread* other = nullptr;
+    {
+        GRADUS_EMULATOR_AT_WORK;
+        const unsigned next = choose_next(block);
+        other = &block.threads[next];
+        if (other == me) return;
+        block.current = next;
+        threadIdx = other->index;
+        if (other->stack == nullptr) [[unlikely]]
+            prepare_fiber(*other, block.stacks->take(), run_fiber);
+    }
+    switch_fiber(*me, *other);
 }
 
 void thread_returned(Block& block);  // barrier.hpp: those who wait may wait for nobody now
@@ -207,6 +224,7 @@ void thread_returned(Block& block);  // barrier.hpp: those who wait may wait for
 // A fault ends the whole block: the other fibers are left where they stand, and their stacks are used again.
 [[noreturn]] GRADUS_EMULATOR_QUIET inline void run_fiber() {
     Block& block = *running_block;
+    set_unobserved(true);
     enter_fiber(block.launcher);
     FiberStack* const stack = block.threads[block.current].stack;
     for (;;) {
@@ -216,6 +234,7 @@ void thread_returned(Block& block);  // barrier.hpp: those who wait may wait for
             thread_returned(block);
             if (block.unfinished > 0) next = choose_next(block);
         } catch (...) {
+            set_unobserved(true);
             block.error = std::current_exception();
         }
         block.threads[block.current].stack = nullptr;
@@ -230,6 +249,7 @@ void thread_returned(Block& block);  // barrier.hpp: those who wait may wait for
             other.stack = stack;
         } else {
             block.stacks->give_back(stack);
+            set_unobserved(false);  // it continues in the kernel
             leave_fiber(block.grave, other);
         }
     }

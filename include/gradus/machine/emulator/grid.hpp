@@ -76,6 +76,7 @@ inline void run_block(Block& block, std::uint64_t index) {
     reset_shared_memory(block);
     if (current_observer != nullptr) current_observer->block_begins(block);
 
+    set_unobserved(true);
     running_block = &block;
     block.current = 0;
     const unsigned first = choose_next(block);
@@ -84,6 +85,7 @@ inline void run_block(Block& block, std::uint64_t index) {
     prepare_fiber(block.threads[first], block.stacks->take(), run_fiber);
     switch_fiber(block.launcher, block.threads[first]);
     running_block = nullptr;
+    set_unobserved(false);
     if (current_observer != nullptr) current_observer->block_ends(block);
     if (block.error) {
         abandon_fibers(block);
@@ -170,9 +172,18 @@ struct KernelCall {
     void (*kernel)(Parameters...);
     std::tuple<Parameters...> arguments;
 
-    static void run_thread(const void* call) {
-        const auto& [kernel, arguments] = *static_cast<const KernelCall*>(call);
-        std::apply(kernel, arguments);
+    // Between the two calls of set_unobserved() the observer sees the kernel and nothing else.
+    GRADUS_EMULATOR_QUIET static void run_thread(const void* call) {
+        unpack(*static_cast<const KernelCall*>(call), std::index_sequence_for<Parameters...>());
+    }
+    template <std::size_t... I>
+    GRADUS_EMULATOR_QUIET static void unpack(const KernelCall& call, std::index_sequence<I...>) {
+        run_kernel(call.kernel, std::get<I>(call.arguments)...);
+    }
+    GRADUS_EMULATOR_QUIET static void run_kernel(void (*kernel)(Parameters...), const Parameters&... arguments) {
+        set_unobserved(false);
+        kernel(arguments...);
+        set_unobserved(true);
     }
 };
 

@@ -32,6 +32,10 @@ inline float2 __half22float2(__half2 x) { return {x.x, x.y}; }
 inline float __low2float(__half2 x) { return x.x; }
 inline float __high2float(__half2 x) { return x.y; }
 
+inline __half2 __half2half2(__half x) { return {x, x}; }
+inline __half __low2half(__half2 x) { return x.x; }
+inline __half __high2half(__half2 x) { return x.y; }
+
 inline float __bfloat162float(__nv_bfloat16 x) { return x; }
 inline __nv_bfloat16 __float2bfloat16(float x) { return __nv_bfloat16(x); }
 inline __nv_bfloat16 __float2bfloat16_rn(float x) { return __nv_bfloat16(x); }
@@ -60,6 +64,79 @@ template <CudaHalf T>
 T __hfma(T x, T y, T z) {
     return T(double(float(x)) * double(float(y)) + double(float(z)));
 }
+template <CudaHalf T>
+T __hdiv(T x, T y) {
+    return T(float(x) / float(y));
+}
+template <CudaHalf T>
+T __hneg(T x) {
+    return T::from_bits(static_cast<unsigned short>(x.bits ^ 0x8000u));
+}
+template <CudaHalf T>
+T __habs(T x) {
+    return T::from_bits(static_cast<unsigned short>(x.bits & 0x7fffu));
+}
+template <CudaHalf T>
+T __hmax(T x, T y) {  // of a number and NaN, the number
+    return T(std::fmax(float(x), float(y)));
+}
+template <CudaHalf T>
+T __hmin(T x, T y) {
+    return T(std::fmin(float(x), float(y)));
+}
+
+// Comparisons: none holds if one side is NaN, not even __hne.
+template <CudaHalf T>
+bool __heq(T x, T y) {
+    return float(x) == float(y);
+}
+template <CudaHalf T>
+bool __hne(T x, T y) {
+    return float(x) < float(y) || float(x) > float(y);
+}
+template <CudaHalf T>
+bool __hlt(T x, T y) {
+    return float(x) < float(y);
+}
+template <CudaHalf T>
+bool __hle(T x, T y) {
+    return float(x) <= float(y);
+}
+template <CudaHalf T>
+bool __hgt(T x, T y) {
+    return float(x) > float(y);
+}
+template <CudaHalf T>
+bool __hge(T x, T y) {
+    return float(x) >= float(y);
+}
+template <CudaHalf T>
+bool __hisnan(T x) {
+    return float(x) != float(x);
+}
+
+// Computed in float and rounded once; a card may differ in the last bit.
+template <CudaHalf T>
+T hexp(T x) {
+    return T(std::exp(float(x)));
+}
+template <CudaHalf T>
+T hlog(T x) {
+    return T(std::log(float(x)));
+}
+template <CudaHalf T>
+T hsqrt(T x) {
+    return T(std::sqrt(float(x)));
+}
+template <CudaHalf T>
+T hrsqrt(T x) {
+    return T(1.0f / std::sqrt(float(x)));
+}
+template <CudaHalf T>
+T hrcp(T x) {
+    return T(1.0f / float(x));
+}
+
 inline __half2 __hadd2(__half2 x, __half2 y) { return {__hadd(x.x, y.x), __hadd(x.y, y.y)}; }
 inline __half2 __hmul2(__half2 x, __half2 y) { return {__hmul(x.x, y.x), __hmul(x.y, y.y)}; }
 inline __half2 __hfma2(__half2 x, __half2 y, __half2 z) { return {__hfma(x.x, y.x, z.x), __hfma(x.y, y.y, z.y)}; }

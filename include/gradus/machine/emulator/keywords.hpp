@@ -58,10 +58,16 @@
 
 // The emulator's own hot functions. Compiled into the kernel, so that a context switch saves only the registers in use;
 // `artificial`: a debugger steps over them. Kernels compiled for the race checker call their checker for every access
-// to memory (race_checker.hpp): the emulator's own accesses must not.
+// to memory and every branch (race_checker.hpp): the emulator's own must not. What it calls may be instrumented, so it
+// also says when it is at work.
 #if defined(__SANITIZE_THREAD__)
-#define GRADUS_EMULATOR_INLINE __attribute__((noinline, no_sanitize("thread"))) inline
-#define GRADUS_EMULATOR_QUIET __attribute__((no_sanitize("thread")))
+#if defined(__clang__)
+#define GRADUS_EMULATOR_QUIET __attribute__((no_sanitize("thread", "coverage")))
+#else
+#define GRADUS_EMULATOR_QUIET __attribute__((no_sanitize("thread"), no_sanitize_coverage))
+#endif
+#define GRADUS_EMULATOR_INLINE GRADUS_EMULATOR_QUIET __attribute__((noinline)) inline
+#define GRADUS_EMULATOR_AT_WORK const ::gradus::emulator::Unobserved emulator_at_work
 #define __shared__ \
     _Pragma(       \
         "GCC error \"the race checker does not see a plain __shared__ array: use GRADUS_SHARED\"") static thread_local
@@ -69,4 +75,5 @@
 #define __shared__ static thread_local
 #define GRADUS_EMULATOR_INLINE __attribute__((always_inline, artificial)) inline
 #define GRADUS_EMULATOR_QUIET
+#define GRADUS_EMULATOR_AT_WORK
 #endif

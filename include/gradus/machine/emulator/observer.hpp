@@ -32,14 +32,6 @@ protected:
 
 inline constinit Observer* current_observer = nullptr;
 
-// As long as one exists, this thread's accesses are the emulator's own, and none of the observer's business.
-inline constinit thread_local bool is_unobserved = false;
-struct Unobserved {
-    GRADUS_EMULATOR_QUIET Unobserved() : before(std::exchange(is_unobserved, true)) {}
-    GRADUS_EMULATOR_QUIET ~Unobserved() { is_unobserved = before; }
-    const bool before;
-};
-
 GRADUS_EMULATOR_INLINE void tell_access(const void* address, std::size_t bytes, bool is_write, bool is_atomic,
                                         Site site) {
     if (current_observer != nullptr) [[unlikely]]

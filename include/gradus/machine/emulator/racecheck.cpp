@@ -68,6 +68,12 @@ public:
         if (is_atomic) order_.atomic(block.current, address);
     }
 
+    // A basic block of the kernel begins.
+    void branch(std::uint32_t place) {
+        const unsigned thread = running_block->current;
+        branches_[thread / lanes_per_warp].add(place, thread % lanes_per_warp);
+    }
+
     void launch_begins(const Launch& launch) override {
         const Unobserved guard;
         order_.launch_begins();
@@ -95,7 +101,7 @@ public:
     }
     void block_ends(Block& block) override {
         const Unobserved guard;
-        for (unsigned w = 0; w < block.warp_count; ++w) warps_[w].flush(lanes_of(block, w), counts_of_kernel());
+        for (unsigned w = 0; w < block.warp_count; ++w) flush(block, w);
     }
     void allocated(const char* buffer, std::size_t bytes) override {
         const Unobserved guard;
@@ -137,7 +143,7 @@ public:
     }
     void lanes_met(Block& block, unsigned warp, std::uint32_t lanes) override {
         const Unobserved guard;
-        if (lanes == block.warps[warp].live) warps_[warp].flush(lanes_of(block, warp), counts_of_kernel());
+        if (lanes == block.warps[warp].live) flush(block, warp);
     }
     void memory_ordered(unsigned warp, std::uint32_t lanes) override {
         const Unobserved guard;
@@ -165,6 +171,10 @@ private:
     };
 
     KernelCounts& counts_of_kernel() { return counts_[current_counts_]; }
+    void flush(const Block& block, unsigned warp) {
+        warps_[warp].flush(lanes_of(block, warp), counts_of_kernel());
+        branches_[warp].flush(lanes_of(block, warp), counts_of_kernel());
+    }
     static unsigned lanes_of(const Block& block, unsigned warp) {
         return std::min(lanes_per_warp, block.thread_count - warp * lanes_per_warp);
     }
@@ -217,6 +227,7 @@ private:
     ProgramPlaces places_;
     Range last_device_, last_shared_;
     WarpAccesses warps_[most_warps];
+    WarpBranches branches_[most_warps];
     std::vector<std::uint64_t> block_indices_;
     std::vector<KernelCounts> counts_;
     std::map<const void*, std::size_t> numbers_;  // of kernels in counts_
@@ -234,6 +245,12 @@ void observe(const void* address, std::size_t bytes, bool is_write, const void* 
     checker.access(address, bytes, is_write, false, checker.place_of(return_address));
 }
 
+void observe_branch(const void* return_address) {
+    if (running_block == nullptr || is_unobserved || current_observer == nullptr) return;
+    const Unobserved guard;
+    checker.branch(checker.place_of(return_address));
+}
+
 // A copy of many bytes, in pieces as a card moves them: of at most 16 bytes, and of no more than size and address are
 // multiples of.
 void observe_range(const void* address, std::size_t bytes, bool is_write, const void* return_address) {
@@ -249,15 +266,21 @@ void require_race_checker() {}
 std::vector<KernelCounts> take_kernel_counts() { return checker.take_counts(); }
 
 std::string table_of(const std::vector<KernelCounts>& counts) {
-    std::string table = "launches  load MB  store MB  sectors/least  passes/request  active lanes  partial  kernel\n";
+    std::string table =
+        "launches  load MB  store MB  sectors/least  passes/request  active lanes  partial  divergent  active threads"
+        "  kernel\n";
     for (const KernelCounts& c : counts) {
-        char line[160];
-        std::snprintf(line, sizeof line, "%8llu %8.3f  %8.3f  %13.2f  %14.2f  %12.1f  %6.1f%%  ",
+        char line[200], branches[40] = "        -               -";  // not compiled for it
+        if (c.code_blocks > 0)
+            std::snprintf(branches, sizeof branches, "%8.1f%%  %14.1f", 100.0 * c.divergent_share(),
+                          c.active_threads());
+        std::snprintf(line, sizeof line, "%8llu %8.3f  %8.3f  %13.2f  %14.2f  %12.1f  %6.1f%%  %s  ",
                       static_cast<unsigned long long>(c.launches), 32e-6 * static_cast<double>(c.load_sectors),
                       32e-6 * static_cast<double>(c.store_sectors), c.sectors_per_least(), c.passes_per_request(),
                       c.active_lanes(),
                       100.0 * static_cast<double>(c.partial_requests) /
-                          static_cast<double>(std::max<std::uint64_t>(1, c.instructions)));
+                          static_cast<double>(std::max<std::uint64_t>(1, c.instructions)),
+                      branches);
         table += line + c.kernel + "\n";
     }
     return table;
@@ -269,6 +292,7 @@ std::string table_of(const std::vector<KernelCounts>& counts) {
 namespace {
 
 using gradus::emulator::observe;
+using gradus::emulator::observe_branch;
 using gradus::emulator::observe_range;
 
 }  // namespace
@@ -326,6 +350,7 @@ extern "C" void* libc_memset(void*, int, std::size_t, std::size_t size_of_target
     }
 
 extern "C" {
+void __sanitizer_cov_trace_pc() { observe_branch(__builtin_return_address(0)); }
 void __tsan_init() {}
 void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}

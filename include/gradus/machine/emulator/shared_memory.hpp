@@ -16,7 +16,6 @@
 #include <string_view>
 
 #include "gradus/machine/emulator/diagnosis.hpp"
-#include "gradus/machine/emulator/observer.hpp"
 
 namespace gradus::inline GRADUS_ABI::emulator {
 
@@ -65,7 +64,9 @@ inline void reset_shared_memory(Block& block) {
 }
 
 // Places an array: at a multiple of its alignment, but not of twice that.
-inline void* place_shared(SharedSlot& slot, const char* name, std::size_t bytes, std::size_t alignment) {
+GRADUS_EMULATOR_QUIET inline void* place_shared(SharedSlot& slot, const char* name, std::size_t bytes,
+                                                std::size_t alignment) {
+    const Unobserved guard;
     Block& block = *running_block;
     std::size_t offset = round_up(block.arena_used + arena_gap, alignment);
     if (offset % (2 * alignment) == 0) offset += alignment;
@@ -78,7 +79,6 @@ inline void* place_shared(SharedSlot& slot, const char* name, std::size_t bytes,
                             block.launch->shared_limit));
     block.arena_used = offset + bytes;
     allow(block.arena + offset, bytes);
-    const Unobserved guard;
     std::memset(block.arena + offset, 0xFF, bytes);
     block.shared_arrays.push_back({name, block.arena + offset, bytes});
     slot = {block.shared_generation, block.arena + offset};

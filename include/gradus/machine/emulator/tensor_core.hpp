@@ -81,6 +81,7 @@ GRADUS_EMULATOR_QUIET void load_fragment(Fragment& f, const T* matrix, unsigned 
                                          emulator::Site site) {
     emulator::check_fragment_address(matrix, leading, sizeof(T), "wmma::load_matrix_sync");
     emulator::meet(emulator::whole_warp, "wmma::load_matrix_sync", nullptr, site);
+    GRADUS_EMULATOR_AT_WORK;
     for (unsigned e = 0; e < static_cast<unsigned>(Fragment::num_elements); ++e) {
         const T* const element = matrix + offset_in_matrix<Fragment>(e, leading, by_column);
         emulator::tell_access(element, sizeof(T), false, false, site);
@@ -106,6 +107,7 @@ GRADUS_EMULATOR_QUIET void store_matrix_sync(T* matrix, const fragment<accumulat
     using Fragment = fragment<accumulator, M, N, K, T>;
     emulator::check_fragment_address(matrix, leading, sizeof(T), "wmma::store_matrix_sync");
     emulator::meet(emulator::whole_warp, "wmma::store_matrix_sync", nullptr, {file, line});
+    GRADUS_EMULATOR_AT_WORK;
     for (unsigned e = 0; e < static_cast<unsigned>(Fragment::num_elements); ++e) {
         T* const element = matrix + offset_in_matrix<Fragment>(e, leading, layout == mem_col_major);
         emulator::tell_access(element, sizeof(T), true, false, {file, line});

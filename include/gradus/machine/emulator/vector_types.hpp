@@ -14,11 +14,11 @@
 extern "C" void gradus_observe_copy(const void* target, const void* source, std::size_t bytes, const void* caller);
 #define GRADUS_OBSERVED_COPY(Type)                                                            \
     Type() = default;                                                                         \
-    __attribute__((noinline, no_sanitize("thread"))) Type(const Type& other) {                \
+    GRADUS_EMULATOR_QUIET __attribute__((noinline)) Type(const Type& other) {                 \
         gradus_observe_copy(this, &other, sizeof(Type), __builtin_return_address(0));         \
         __builtin_memcpy(static_cast<void*>(this), &other, sizeof(Type));                     \
     }                                                                                         \
-    __attribute__((noinline, no_sanitize("thread"))) Type& operator=(const Type& other) {     \
+    GRADUS_EMULATOR_QUIET __attribute__((noinline)) Type& operator=(const Type& other) {      \
         gradus_observe_copy(this, &other, sizeof(Type), __builtin_return_address(0));         \
         if (this != &other) __builtin_memcpy(static_cast<void*>(this), &other, sizeof(Type)); \
         return *this;                                                                         \

@@ -76,20 +76,23 @@ GRADUS_EMULATOR_QUIET inline unsigned join_operation(Block& block, Warp& warp, s
 // Waits for the lanes of the mask. Before: warp.given[lane] (and source[lane]) is set. After: warp.taken[lane] is.
 GRADUS_EMULATOR_INLINE void meet(std::uint32_t mask, const char* name, Finish finish, Site site) {
     Block& block = *running_block;
-    const unsigned warp_index = block.current / lanes_per_warp, lane = block.current % lanes_per_warp;
-    Warp& warp = block.warps[warp_index];
     Thread& me = block.threads[block.current];
-    me.where = site;
-    me.state = ThreadState::in_warp_operation;
-    if ((mask >> lane & 1) == 0) [[unlikely]]
-        fail_mask(name, site, lane, mask);
-    // The usual case first: one operation is open, and it is this one.
-    const WarpOperation& first = warp.open[0];
-    const bool is_usual = warp.open_count == 1 && first.mask == mask && first.finish == finish &&
-                          first.site.line == site.line && first.site.file == site.file;
-    const unsigned operation = is_usual ? 0 : join_operation(block, warp, mask, name, site, finish);
-    const std::uint32_t arrived = warp.open[operation].arrived |= 1u << lane;
-    if ((arrived & warp.live) == (mask & warp.live)) complete(block, warp_index, operation);
+    {
+        GRADUS_EMULATOR_AT_WORK;
+        const unsigned warp_index = block.current / lanes_per_warp, lane = block.current % lanes_per_warp;
+        Warp& warp = block.warps[warp_index];
+        me.where = site;
+        me.state = ThreadState::in_warp_operation;
+        if ((mask >> lane & 1) == 0) [[unlikely]]
+            fail_mask(name, site, lane, mask);
+        // The usual case first: one operation is open, and it is this one.
+        const WarpOperation& first = warp.open[0];
+        const bool is_usual = warp.open_count == 1 && first.mask == mask && first.finish == finish &&
+                              first.site.line == site.line && first.site.file == site.file;
+        const unsigned operation = is_usual ? 0 : join_operation(block, warp, mask, name, site, finish);
+        const std::uint32_t arrived = warp.open[operation].arrived |= 1u << lane;
+        if ((arrived & warp.live) == (mask & warp.live)) complete(block, warp_index, operation);
+    }
     wait(block);
     me.state = ThreadState::runnable;
 }
@@ -100,8 +103,10 @@ GRADUS_EMULATOR_QUIET inline void order_memory(Warp& warp, std::uint32_t arrived
         current_observer->memory_ordered(static_cast<unsigned>(&warp - running_block->warps), arrived);
 }
 
-inline unsigned current_lane() { return running_block->current % lanes_per_warp; }
-inline Warp& current_warp() { return running_block->warps[running_block->current / lanes_per_warp]; }
+GRADUS_EMULATOR_QUIET inline unsigned current_lane() { return running_block->current % lanes_per_warp; }
+GRADUS_EMULATOR_QUIET inline Warp& current_warp() {
+    return running_block->warps[running_block->current / lanes_per_warp];
+}
 
 }  // namespace gradus::inline GRADUS_ABI::emulator
 
