@@ -1,6 +1,7 @@
 // training/clip_grad_cuda.cuh   The CUDA twins of clip_grad.hpp: all gradients in one launch (array_table.hpp).
-// Sums     A block takes a chunk of 64 KB, each of its threads 16 packs; then the 256 sums are added as a tree in shared
-//          memory. No atomics, and no sum depends on how many blocks there are: every run and card gives the same bits.
+// Sums     A block takes a chunk of 64 KB, each of its threads 16 packs; then the 256 sums are added as a tree in
+//          shared memory. No atomics, and no sum depends on how many blocks there are: every run and card gives the
+//          same bits.
 // Cost     reads each gradient once, and reads and writes it once to scale it. A launch for every 168 of them.
 #pragma once
 

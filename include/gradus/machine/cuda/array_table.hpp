@@ -19,8 +19,8 @@
 
 namespace gradus::inline GRADUS_ABI {
 
-// P is the arrays' element, Entry what a kernel has to know of one of them. Where a thread takes more than one pack of a
-// chunk, they lie stride_threads packs apart, so that neighbouring threads read neighbouring packs.
+// P is the arrays' element, Entry what a kernel has to know of one of them. Where a thread takes more than one pack of
+// a chunk, they lie stride_threads packs apart, so that neighbouring threads read neighbouring packs.
 template <class P, class Entry, int packs_of_a_thread = 1>
 struct ArrayTable {
     // A kernel may have 4 KB of parameters (Programming Guide, "Function Parameters"); 64 bytes are left for others.
