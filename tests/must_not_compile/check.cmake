@@ -1,6 +1,7 @@
 # cmake -DCOMPILER=g++ -DINCLUDE=include -DSOURCE=x.cpp -P check.cmake
 # Passes where x.cpp does not compile and the message is one a student can read: one error, at most `longest` lines
 # (without the "In file included from" stack), and matching the source's line "// expected: <regular expression>".
+# A line "// flags: ..." in the source adds flags.
 # The longest today has 16 lines (clang 14, tensor_of_int); a message from the inside of templates has hundreds.
 set(longest 20)
 
@@ -8,7 +9,10 @@ file(STRINGS ${SOURCE} expected REGEX "^// expected: ")
 string(REPLACE "// expected: " "" expected "${expected}")
 set(ENV{LC_ALL} C)  # messages in English and in ASCII
 separate_arguments(COMPILER)
-execute_process(COMMAND ${COMPILER} -std=c++20 -fsyntax-only -I${INCLUDE} ${SOURCE}
+file(STRINGS ${SOURCE} flags REGEX "^// flags: ")
+string(REPLACE "// flags: " "" flags "${flags}")
+separate_arguments(flags)
+execute_process(COMMAND ${COMPILER} -std=c++20 ${flags} -fsyntax-only -I${INCLUDE} ${SOURCE}
                 RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE message)
 if(result EQUAL 0)
     message(FATAL_ERROR "${SOURCE} compiles, and must not")

@@ -52,11 +52,15 @@ TEST_CASE("a captured step is done when it is replayed, with one launch") {
         });
         CHECK(!is_capturing(Cuda{}));
         CHECK(x.to_vector() == std::vector<float>(32, 2.0f));
+#if defined(__CUDACC__)
+        for (int i = 0; i < 3; ++i) graph.replay();
+#else
         const emulator::CallCounts before = emulator::call_counts();
         for (int i = 0; i < 3; ++i) graph.replay();
         CHECK(emulator::call_counts().launches == before.launches);
         CHECK(emulator::call_counts().graph_launches == before.graph_launches + 3);
         CHECK(emulator::call_counts().waits == before.waits);
+#endif
         CHECK(x.to_vector() == std::vector<float>(32, 128.0f));
         CHECK_THROWS_WITH_AS(graph.capture([] {}), "cuda graph: a step has been captured already", Error);
     }
@@ -97,7 +101,9 @@ TEST_CASE("a graph's memory stays its own: nobody else gets what its step has fr
         CHECK(allocator.stats().live_bytes == before.live_bytes + 3 * 128);
         CHECK(allocator.stats().reserved_bytes == before.reserved_bytes + 2 * 128 + 2 * 512);
         allocator.release_kept();
+#if !defined(__CUDACC__)
         CHECK(emulator::device_memory().find(scratch).bytes == 512);
+#endif
         allocator.set_keeping(true);
         std::vector<Tensor<float, Cuda>> others(4);
         for (Tensor<float, Cuda>& other : others) {
@@ -109,7 +115,9 @@ TEST_CASE("a graph's memory stays its own: nobody else gets what its step has fr
         CHECK(y.to_vector() == std::vector<float>(32, 2.0f));
         for (const Tensor<float, Cuda>& other : others) CHECK(other.to_vector() == std::vector<float>(32, 0.0f));
     }
+#if !defined(__CUDACC__)
     CHECK(emulator::device_memory().find(scratch).bytes == 0);
+#endif
     CHECK(kept.to_vector() == std::vector<float>(32, 2.0f));  // outlives the graph
     const void* const memory = kept.data();
     x = y = kept = {};

@@ -12,14 +12,15 @@ using namespace gradus;
 
 namespace {
 
-Tensor<int64_t, PinnedHost> pinned(std::int64_t value, Index size) {
-    Tensor<int64_t, PinnedHost> x({size});
+[[maybe_unused]] Tensor<std::int64_t, PinnedHost> pinned(std::int64_t value, Index size) {
+    Tensor<std::int64_t, PinnedHost> x({size});
     std::fill_n(x.mutable_data(), size, value);
     return x;
 }
 
 }  // namespace
 
+#if !defined(__CUDACC__)  // what goes wrong for certain, and what is counted, in the emulator alone
 TEST_CASE("a copy from pinned memory is queued, and the host can wait for it") {
     for (const bool waits : {false, true}) {
         const Deferred mode;
@@ -78,3 +79,4 @@ TEST_CASE("a stream that waits for an event is behind it; one that does not is i
         CHECK(y.item() == 8);
     }
 }
+#endif

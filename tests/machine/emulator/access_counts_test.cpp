@@ -124,10 +124,17 @@ TEST_CASE("wide accesses to shared memory go in halves and quarters, without a c
         counts_of([&] { launch(shared_copy_kernel<double>, 1, 32, 0, nullptr, wide.data()); });
     CHECK(halves.shared_requests == 4);
     CHECK(halves.shared_passes == 4);
+    CHECK(halves.active_lanes() == 32.0);
     const emulator::KernelCounts quarters =
         counts_of([&] { launch(shared_copy_kernel<float4>, 1, 32, 0, nullptr, wider.data()); });
     CHECK(quarters.shared_requests == 8);
     CHECK(quarters.shared_passes == 8);
+    CHECK(quarters.active_lanes() == 32.0);
+    const emulator::KernelCounts some =
+        counts_of([&] { launch(shared_copy_kernel<float4>, 1, 40, 0, nullptr, wider.data()); });
+    CHECK(some.active_lanes() == 20.0);
+    CHECK(some.instructions == 6);      // two warps write, read and store
+    CHECK(some.partial_requests == 0);  // the second warp has 8 lanes, and all take part
 }
 
 TEST_CASE("the table has a line for each kernel") {

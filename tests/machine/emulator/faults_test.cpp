@@ -49,9 +49,10 @@ __global__ void beyond_array_kernel(float* x) {
 TEST_CASE("a kernel that follows a wild pointer ends with an error, and the next one runs") {
     in_every_order([] {
         const DeviceArray<int> x(1);
-        const std::string message = message_of([&] { launch(wild_kernel<0>, 1, 64, 0, nullptr, 0x1000ull); });
+        const std::string message = message_of([&] { launch(wild_kernel<0>, 2, 64, 8, nullptr, 0x1000ull); });
         CHECK(contains(message, "wild_kernel<0>: access to address 0x1000"));
         CHECK(contains(message, "thread (5, 0, 0); launched at faults_test.cpp:"));
+        CHECK(contains(message, "; grid (2, 1, 1), block (64, 1, 1), 8 bytes of shared memory"));
         launch(store_kernel<0>, 1, 64, 0, nullptr, x.data());
         CHECK(x.host()[0] == 1);
     });

@@ -192,3 +192,33 @@ TEST_CASE("a kernel may ask for more shared memory, as much as the card has") {
     launch(sum_kernel<float>, 1, 128, bytes, nullptr, x.data(), partial.data(), 128);
     CHECK(partial.host()[0] == 128.0f);
 }
+
+TEST_CASE("settings from the environment: a value that there is not is an error that lists those that there are") {
+    const auto with = [](const char* variable, const char* value, emulator::Settings* settings) {
+        setenv(variable, value, 1);
+        const std::string message = message_of([&] { *settings = emulator::settings_from_environment(); });
+        unsetenv(variable);
+        return message;
+    };
+    emulator::Settings settings;
+    for (const char* order : {"forward", "reverse", "random", "random:7"})
+        CHECK(with("GRADUS_EMULATOR_ORDER", order, &settings) == "");
+    CHECK(settings.order == emulator::ThreadOrder::random);
+    CHECK(settings.seed == 7);
+    for (const char* order : {"revers", "random:", "random:x", "random7", ""})
+        CHECK(with("GRADUS_EMULATOR_ORDER", order, &settings) ==
+              "GRADUS_EMULATOR_ORDER=" + std::string(order) +
+                  ": the values are forward, reverse, random and random:<seed>");
+    CHECK(with("GRADUS_EMULATOR_BLOCKS", "4", &settings) == "");
+    CHECK(settings.blocks_in_flight == 4);
+    CHECK(contains(with("GRADUS_EMULATOR_BLOCKS", "many", &settings), "the values are numbers from 1"));
+    CHECK(with("GRADUS_EMULATOR_STACK_KB", "128", &settings) == "");
+    CHECK(settings.stack_bytes == 128 * 1024);
+    CHECK(contains(with("GRADUS_EMULATOR_STACK_KB", "8", &settings), "the values are numbers from 16"));
+    CHECK(with("GRADUS_EMULATOR_STREAMS", "deferred", &settings) == "");
+    CHECK(settings.deferred_streams);
+    CHECK(contains(with("GRADUS_EMULATOR_STREAMS", "defered", &settings), "the values are immediate and deferred"));
+    CHECK(with("GRADUS_EMULATOR_PROTECT", "0", &settings) == "");
+    CHECK(!settings.protect_device_memory);
+    CHECK(contains(with("GRADUS_EMULATOR_PROTECT", "off", &settings), "the values are 0 and 1"));
+}

@@ -76,6 +76,14 @@ __global__ void neighbour_kernel(Together how, const Half* matrix, float* x) {
 }
 
 template <int>
+__global__ void sixteen_lanes_kernel(int* x, int width) {
+    int sum = x[threadIdx.x];
+    for (unsigned distance = 8; distance > 0; distance /= 2)
+        if (threadIdx.x < 16) sum += __shfl_down_sync(0x0000ffffu, sum, distance, width);
+    if (threadIdx.x == 0) x[0] = sum;
+}
+
+template <int>
 __global__ void same_element_kernel(float* x) {
     x[(blockIdx.x * blockDim.x + threadIdx.x) / 2] = 1;
 }
@@ -154,6 +162,15 @@ __global__ void copy_without_barrier_kernel(const float* x, float* y) {
     cp_async_commit();
     cp_async_wait<0>();  // waits for this thread's copies only
     y[t] = tile[127 - t];
+}
+template <class T>
+__global__ void copy_without_wait_kernel(const T* x, T* y) {
+    GRADUS_SHARED(T, tile, [32]);
+    const unsigned t = threadIdx.x;
+    cp_async<4>(tile + t, x + t);
+    cp_async_commit();
+    y[t] = tile[t];
+    cp_async_wait<0>();
 }
 template <int>
 __global__ void fragment_without_barrier_kernel(const Half* x, float* y) {
@@ -265,6 +282,7 @@ TEST_CASE("races within a block: who read, who wrote, and where") {
         const std::string message = found(shared_race_kernel<0>, 1, 64, 0, x.data());
         INFO(message);
         CHECK(contains(message, "shared_race_kernel<0>: the race checker found"));
+        CHECK(contains(message, "; grid (1, 1, 1), block (64, 1, 1), 0 bytes of shared memory"));
         CHECK(contains(message, "race on shared memory, byte"));
         CHECK(contains(message, " of s"));
         CHECK(contains(message, "read by thread ("));
@@ -285,12 +303,24 @@ TEST_CASE("lanes of a warp are ordered by __syncwarp alone") {
         CHECK(contains(found(warp_race_kernel<0>, 1, 32, 0, x.data()), "race on shared memory"));
         CHECK(found(warp_sum_kernel<0>, 1, 32, 0, x.data()) == "");
         const DeviceArray<Half> matrix(256);
-        for (const Together how : {Together::syncwarp, Together::shuffle, Together::ballot, Together::match,
-                                   Together::fragment}) {
+        for (const Together how :
+             {Together::syncwarp, Together::shuffle, Together::ballot, Together::match, Together::fragment}) {
             INFO("how: " << static_cast<int>(how));
             const std::string message = found(neighbour_kernel<0>, 1, 32, 0, how, matrix.data(), x.data());
             CHECK(contains(message, "race on shared memory") == (how != Together::syncwarp));
         }
+    });
+}
+
+TEST_CASE("a shuffle that reads a lane outside of its mask") {
+    in_every_order([] {
+        const DeviceArray<int> x(32);
+        const std::string message = found(sixteen_lanes_kernel<0>, 1, 32, 0, x.data(), 32);
+        INFO(message);
+        CHECK(contains(message, "found 1 fault"));
+        CHECK(contains(message, "a shuffle: lane 8 reads lane 16, which takes no part"));
+        CHECK(contains(message, "by thread (8, 0, 0) of block (0, 0, 0) at race_checker_test.cpp:"));
+        CHECK(found(sixteen_lanes_kernel<0>, 1, 32, 0, x.data(), 16) == "");
     });
 }
 
@@ -357,6 +387,9 @@ TEST_CASE("asynchronous copies and fragments are accesses like others") {
         const DeviceArray<float> x(128), y(64);
         const DeviceArray<Half> h(256);
         CHECK(contains(found(copy_without_barrier_kernel<0>, 1, 32, 0, x.data(), y.data()), "race on shared memory"));
+        const DeviceArray<int> from(32), to(32);
+        CHECK(contains(found(copy_without_wait_kernel<int>, 1, 32, 0, from.data(), to.data()),
+                       "read of memory that nobody has written on shared memory"));
         const std::string message = found(fragment_without_barrier_kernel<0>, 1, 64, 0, h.data(), y.data());
         INFO(message);
         CHECK(contains(message, "race on shared memory"));
@@ -385,7 +418,8 @@ TEST_CASE("a fence of the block orders the block only, and threads meet in the s
                 INFO("before " << static_cast<int>(before) << ", after " << static_cast<int>(after));
                 cudaMemset(tickets.data(), 0, 8);
                 const bool orders_blocks = before == Fence::device && after == Fence::device;
-                const std::string of_blocks = found(tickets_kernel<0>, 8, 1, 0, before, after, partial.data(), tickets.data(), total.data());
+                const std::string of_blocks =
+                    found(tickets_kernel<0>, 8, 1, 0, before, after, partial.data(), tickets.data(), total.data());
                 CHECK(contains(of_blocks, "race on device memory") == !orders_blocks);
                 const bool orders_warps = before != Fence::none && after != Fence::none;
                 const std::string of_warps = found(last_warp_kernel<0>, 1, 128, 0, before, after, total.data());

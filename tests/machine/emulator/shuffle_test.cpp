@@ -89,6 +89,19 @@ TEST_CASE("a warp sums with shuffles") {
     });
 }
 
+TEST_CASE("a width that is no power of two up to 32 is an error") {
+    const DeviceArray<int> out(32);
+    for (const Kind kind : {Kind::from, Kind::exclusive_or, Kind::down, Kind::up})
+        for (const int width : {12, 0, 64, -2}) {
+            const std::string message =
+                message_of([&] { launch(shuffle_kernel<int>, 1, 32, 0, nullptr, kind, 1, width, out.data()); });
+            INFO(message);
+            CHECK(contains(message, "_sync at shuffle_test.cpp:"));
+            CHECK(contains(message, "width " + std::to_string(width) + " is no power of two from 1 to 32"));
+        }
+    CHECK(message_of([&] { launch(shuffle_kernel<int>, 1, 32, 0, nullptr, Kind::up, 1, 1, out.data()); }) == "");
+}
+
 TEST_CASE("the value of a lane outside the mask is NaN") {
     const DeviceArray<float> out(16);
     launch(inactive_source_kernel<0>, 1, 32, 0, nullptr, out.data());

@@ -18,8 +18,10 @@
 //        GRADUS_SHARED_ALIGNED and GRADUS_DYNAMIC_SHARED.
 //     2. No early return before a barrier: guard the work instead.
 //     3. *_sync forms with exact masks; __syncwarp() between dependent accesses in a warp.
-//     4. No waiting for other blocks, no launches from kernels, no textures, no noexcept kernels.
-//     5. Always __launch_bounds__: the emulator does not see how many registers a kernel needs.
+//     4. No waiting for other blocks, no launches from kernels, no textures, no noexcept kernels, no extended lambdas
+//        (functors instead), no __constant__ and no __device__ variables: what a kernel reads comes from its arguments.
+//     5. Always __launch_bounds__: the emulator does not see how many registers a kernel needs. Nor does it check the
+//        bound: a card refuses a launch with more threads, here it runs.
 //     6. Kernels are templates or static: an inline __global__ function draws a warning of nvcc.
 #pragma once
 
@@ -30,6 +32,11 @@
 #include "gradus/machine/cuda/runtime.hpp"
 
 #if defined(__CUDACC__)
+#include <cstdlib>
+#include <string>
+
+#include <cxxabi.h>
+
 #define GRADUS_SHARED(type, name, ...) __shared__ type name __VA_ARGS__
 #define GRADUS_SHARED_ALIGNED(alignment, type, name, ...) \
     __shared__ __align__(alignment)                       \
@@ -71,8 +78,11 @@ void launch(void (*kernel)(Parameters...), LaunchGrid grid, dim3 block, std::siz
     const cudaError_t error =
         cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(std::forward<Arguments>(arguments))...);
     if (error == cudaSuccess) return;
-    const char* name = "a kernel";
-    cudaFuncGetName(&name, reinterpret_cast<const void*>(kernel));
+    const char* mangled = "a kernel";
+    cudaFuncGetName(&mangled, reinterpret_cast<const void*>(kernel));
+    char* const readable = abi::__cxa_demangle(mangled, nullptr, nullptr, nullptr);
+    const std::string name = readable != nullptr ? readable : mangled;
+    std::free(readable);
     fail(text(name, ": launch at ", grid.file, ':', grid.line, ": ", cudaGetErrorString(error), "; grid (", grid.size.x,
               ", ", grid.size.y, ", ", grid.size.z, "), block (", block.x, ", ", block.y, ", ", block.z, "), ",
               shared_bytes, " bytes of shared memory"));

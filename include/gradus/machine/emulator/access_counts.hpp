@@ -116,6 +116,7 @@ private:
                       KernelCounts& counts) {
         const unsigned lanes = static_cast<unsigned>(std::popcount(request.lanes));
         counts.lanes += lanes;
+        ++counts.instructions;
         if (lanes < lanes_of_warp) ++counts.partial_requests;
         if (instruction.is_shared) {  // in halves or quarters of the warp where lanes want more than 4 bytes
             const unsigned together = instruction.bytes <= 4 ? 32 : std::max(1u, 128 / instruction.bytes);

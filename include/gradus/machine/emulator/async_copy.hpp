@@ -1,7 +1,9 @@
 // machine/emulator/async_copy.hpp   cp.async: copies into shared memory that finish later (machine/cuda/ptx.hpp).
 // A card copies while the thread computes. Until the thread has waited for the copy, what stands in the target is
-// undefined. Here: NaN from the start of the copy, and the copy itself happens in the wait. A kernel that forgets to
-// wait reads NaN every time; one that overwrites a buffer that others still read destroys it at once.
+// undefined. Here: all ones (NaN, or -1) from the start of the copy, and unwritten memory for the race checker; the
+// copy itself happens in the wait. A kernel that overwrites a buffer that others still read destroys it at once. One
+// that forgets to wait reads all ones every time, and ends with an error: a thread may not return before its copies are
+// done.
 #pragma once
 
 #include "gradus/machine/emulator/diagnosis.hpp"
@@ -24,6 +26,7 @@ GRADUS_EMULATOR_QUIET inline void start_copy(void* target, const void* source, u
     tell_access(target, bytes, true, false, site);
     const Unobserved guard;
     std::memset(target, 0xFF, bytes);
+    if (current_observer != nullptr) current_observer->undefined(target, bytes);
     copies.pending.push_back({target, source, bytes, used, copies.groups, site});
 }
 
@@ -43,6 +46,13 @@ GRADUS_EMULATOR_QUIET inline void wait_for_copies(unsigned still_open) {
         std::memset(static_cast<char*>(copy.target) + copy.used, 0, copy.bytes - copy.used);
     }
     copies.pending.erase(copies.pending.begin(), copies.pending.begin() + static_cast<std::ptrdiff_t>(done));
+}
+
+// The current thread has returned from the kernel.
+inline void check_copies_are_done(const Block& block) {
+    if (block.async_copies.empty() || block.async_copies[block.current].pending.empty()) return;
+    fail_in_kernel(text("the thread has returned, and never waited for its cp.async at ",
+                        block.async_copies[block.current].pending.front().site));
 }
 
 }  // namespace gradus::inline GRADUS_ABI::emulator

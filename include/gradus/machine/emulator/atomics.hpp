@@ -110,8 +110,8 @@ requires(emulator::AtomicInteger<T> || std::same_as<T, unsigned short>) GRADUS_E
     return emulator::update(address, [=](T old) { return old == expected ? value : old; }, {file, line});
 }
 
-// What this thread wrote before is seen by every thread of the grid that sees what it writes after; with _block, by every
-// thread of the block.
+// What this thread wrote before is seen by every thread of the grid that sees what it writes after; with _block, by
+// every thread of the block.
 GRADUS_EMULATOR_QUIET inline void __threadfence() { emulator::fence(true); }
 GRADUS_EMULATOR_QUIET inline void __threadfence_block() { emulator::fence(false); }
 GRADUS_EMULATOR_QUIET inline void __threadfence_system() { emulator::fence(true); }

@@ -49,9 +49,11 @@ GRADUS_EMULATOR_QUIET inline void wait_with_vote(bool vote, Site site) {
 }
 
 void complete_without(Block& block, unsigned warp);  // warp.hpp
+void check_copies_are_done(const Block& block);      // async_copy.hpp
 
 // The current thread has returned from the kernel.
 inline void thread_returned(Block& block) {
+    check_copies_are_done(block);
     block.threads[block.current].state = ThreadState::returned;
     const unsigned warp = block.current / lanes_per_warp, lane = block.current % lanes_per_warp;
     block.warps[warp].live &= ~(1u << lane);

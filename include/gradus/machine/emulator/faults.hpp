@@ -92,7 +92,8 @@ inline void on_fault(int signal_number, siginfo_t* info, [[maybe_unused]] void* 
     sigaction(signal_number, &earlier_handler(), nullptr);  // the access faults again, and is handled there
 }
 
-// Called by every cudaMalloc and before every launch: test frameworks and other libraries set handlers too, and take them away again.
+// Called by every cudaMalloc and before every launch: test frameworks and other libraries set handlers too, and take
+// them away again.
 inline void install_fault_handler() {
     static thread_local SignalStack stack;
     struct sigaction now {};

@@ -14,10 +14,13 @@ struct Observer {
     virtual void block_ends(Block& block) = 0;
     virtual void allocated(const char* buffer, std::size_t bytes) = 0;
     virtual void written(const void* address, std::size_t bytes) = 0;      // by a copy or a memset
+    virtual void undefined(const void* address, std::size_t bytes) = 0;    // until it is written anew
     virtual bool was_written(const void* address, std::size_t bytes) = 0;  // what a library call is about to read
     virtual void fence(bool for_device) = 0;                               // __threadfence, or that of the block
     // An access of the running thread that the emulator makes for it: atomics, wmma, asynchronous copies.
     virtual void accessed(const void* address, std::size_t bytes, bool is_write, bool is_atomic, Site site) = 0;
+    // What is wrong, without being a matter of memory, in what that thread does at that place.
+    virtual void misused(const std::string& what, unsigned thread, Site site) = 0;
     virtual void lanes_met(Block& block, unsigned warp, std::uint32_t lanes) = 0;  // in any operation of the warp
     // Lanes, or all threads of the block, have met: what each did before is before what any of them does after.
     virtual void memory_ordered(unsigned warp, std::uint32_t lanes) = 0;

@@ -8,7 +8,8 @@
 //          and compares each new access with them:
 //     - races within a warp, a block, a grid: both accesses with thread and line;
 //     - reads of memory that nobody has written;
-//     - accesses out of the bounds of a buffer or an array, and misaligned ones.
+//     - accesses out of the bounds of a buffer or an array, and misaligned ones;
+//     - shuffles that read a lane that takes no part.
 //          What was found ends the launch with a gradus::Error, after the kernel has run.
 // It also puts the accesses of a warp's lanes together into the requests that a card would make (access_counts.hpp).
 // How to   CMake: link gradus::racecheck. By hand, with the same -march and -O flags twice:
@@ -40,8 +41,9 @@ struct KernelCounts {
     std::uint64_t least_sectors = 0;                      // that would have held all the bytes asked for
     std::uint64_t shared_requests = 0;
     std::uint64_t shared_passes = 0;     // a request takes one pass, and one more for each conflict of banks
-    std::uint64_t lanes = 0;             // that took part, over all requests
-    std::uint64_t partial_requests = 0;  // in which not all lanes of the warp took part: branches, tails
+    std::uint64_t instructions = 0;      // of a whole warp; wide accesses to shared memory are 2 or 4 requests each
+    std::uint64_t lanes = 0;             // that took part, over all these instructions
+    std::uint64_t partial_requests = 0;  // instructions in which not all lanes took part: branches, tails
 
     std::uint64_t requests() const { return load_requests + store_requests + shared_requests; }
     std::uint64_t bytes() const { return 32 * (load_sectors + store_sectors); }
@@ -54,7 +56,7 @@ struct KernelCounts {
         return shared_requests == 0 ? 1.0 : static_cast<double>(shared_passes) / static_cast<double>(shared_requests);
     }
     double active_lanes() const {
-        return requests() == 0 ? 32.0 : static_cast<double>(lanes) / static_cast<double>(requests());
+        return instructions == 0 ? 32.0 : static_cast<double>(lanes) / static_cast<double>(instructions);
     }
 };
 

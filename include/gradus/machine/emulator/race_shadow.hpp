@@ -4,16 +4,17 @@
 //     - the order of one thread's own accesses;
 //     - barriers of the block: the epoch counts them;
 //     - __syncwarp, and fences with atomics: the checker has a clock that ticks at every such meeting, an access is
-//       stamped with it, and a thread knows of others up to which tick it has seen what they did (vector clocks, Mattern
-//       1989);
+//       stamped with it, and a thread knows of others up to which tick it has seen what they did (vector clocks,
+//       Mattern 1989);
 //     - launches: what an earlier one did is before.
 // A fence and then an atomic publish, at the atomic's address, what the thread did and knew before the fence; an atomic
 // at this address and then a fence take it over (PTX ISA, "Memory Consistency Model": release and acquire patterns).
 // __threadfence_block() does so within the block only.
 // For each word of 4 bytes these are kept: the last write, the last atomic, and three reads: the last one, the last of
 // another lane of the same warp, and the last of another warp. A later write races with some earlier read exactly if it
-// races with one of these, as long as all lanes of a warp meet together and nobody uses fences. Of writes to different bytes of one word only
-// the last is kept: with 16-bit elements a race may show in one order of threads and not in another.
+// races with one of these, as long as all lanes of a warp meet together and nobody uses fences. Of writes to different
+// bytes of one word only the last is kept: with 16-bit elements a race may show in one order of threads and not in
+// another.
 #pragma once
 
 #include <cstdint>
@@ -95,8 +96,8 @@ private:
 // Up to which tick something is known of threads: earlier accesses are seen.
 class Knowledge {
 public:
-    // Of a block, given by its serial number, one thread or all of them; and for whom: for its own block only, or for the
-    // whole device.
+    // Of a block, given by its serial number, one thread or all of them; and for whom: for its own block only, or for
+    // the whole device.
     static constexpr std::uint32_t all_threads = most_threads;
     static constexpr std::uint64_t whole_device = std::uint64_t{1} << 63;
     static std::uint64_t key(std::uint32_t block, std::uint32_t thread, bool for_device) {
@@ -125,7 +126,8 @@ public:
     void forget_for_block() { ticks_.erase(ticks_.begin(), ticks_.lower_bound(whole_device)); }
     // The block's threads have met: instead of each thread, all of them, up to the newest tick.
     void join_threads(std::uint32_t block) {
-        const auto first = ticks_.lower_bound(key(block, 0, true)), last = ticks_.upper_bound(key(block, all_threads, true));
+        const auto first = ticks_.lower_bound(key(block, 0, true)),
+                   last = ticks_.upper_bound(key(block, all_threads, true));
         std::uint32_t newest = 0;
         for (auto at = first; at != last; ++at) newest = std::max(newest, at->second);
         ticks_.erase(first, last);
@@ -233,7 +235,8 @@ public:
         for (const std::uint32_t thread : {std::uint32_t{earlier.thread}, Knowledge::all_threads}) {
             const std::uint64_t key = Knowledge::key(earlier.block, thread, is_other_block);
             for (const unsigned who : {unsigned{now.thread}, Knowledge::all_threads})
-                if (const auto its = fences_.find(who); its != fences_.end() && its->second.known.of(key) > earlier.tick)
+                if (const auto its = fences_.find(who);
+                    its != fences_.end() && its->second.known.of(key) > earlier.tick)
                     return false;
         }
         return true;

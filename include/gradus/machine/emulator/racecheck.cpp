@@ -83,7 +83,7 @@ public:
         const Unobserved guard;
         if (reports_.empty()) return "";
         return text(kernel_name(launch.kernel), ": the race checker found ", reported_.size(), " fault",
-                    reported_.size() == 1 ? "" : "s", " in the launch at ", launch.site, reports_);
+                    reported_.size() == 1 ? "" : "s", " in the launch at ", describe_launch(launch), reports_);
     }
     void block_begins(Block& block) override {
         const Unobserved guard;
@@ -107,6 +107,13 @@ public:
         device_written_.set(static_cast<std::size_t>(static_cast<const char*>(address) - device_memory().base()), bytes,
                             true);
     }
+    void undefined(const void* address, std::size_t bytes) override {
+        const Unobserved guard;
+        const Block& block = *running_block;
+        const char* const byte = static_cast<const char*>(address);
+        if (byte >= block.arena && byte < block.arena + arena_bytes)
+            shared_written_.set(static_cast<std::size_t>(byte - block.arena), bytes, false);
+    }
     bool was_written(const void* address, std::size_t bytes) override {
         const Unobserved guard;
         if (!device_memory().contains(address)) return true;
@@ -120,6 +127,13 @@ public:
     void accessed(const void* address, std::size_t bytes, bool is_write, bool is_atomic, Site site) override {
         const Unobserved guard;
         access(address, bytes, is_write, is_atomic, places_.of_site(site));
+    }
+    void misused(const std::string& what, unsigned thread, Site site) override {
+        const Unobserved guard;
+        if (!is_new({"misuse", places_.of_site(site), 0})) return;
+        const Launch& launch = *running_block->launch;
+        reports_ += text("\n  ", what, "\n    by thread ", unflatten(thread, launch.block), " of block ", blockIdx,
+                         " at ", site);
     }
     void lanes_met(Block& block, unsigned warp, std::uint32_t lanes) override {
         const Unobserved guard;
@@ -186,10 +200,13 @@ private:
     }
     std::uint64_t block_index(std::uint32_t serial) const { return block_indices_[serial - order_.blocks_before()]; }
 
+    // Is this to be reported? Each fault once, and 20 are enough to begin with.
+    bool is_new(const std::tuple<std::string, std::uint32_t, std::uint32_t>& fault) {
+        return reported_.insert(fault).second && reported_.size() <= 20;
+    }
     void report(const char* what, const char* byte, const AccessRecord& now, bool is_write, const Conflict* conflict) {
         const std::uint32_t other_place = conflict != nullptr ? conflict->other.place : 0;
-        if (!reported_.insert({what, now.place, other_place}).second) return;
-        if (reported_.size() > 20) return;  // enough to begin with
+        if (!is_new({what, now.place, other_place})) return;
         reports_ += text("\n  ", what, " on ", describe_memory(byte), describe_access(now, is_write));
         if (conflict != nullptr) reports_ += describe_access(conflict->other, conflict->other_wrote);
     }
@@ -240,7 +257,7 @@ std::string table_of(const std::vector<KernelCounts>& counts) {
                       32e-6 * static_cast<double>(c.store_sectors), c.sectors_per_least(), c.passes_per_request(),
                       c.active_lanes(),
                       100.0 * static_cast<double>(c.partial_requests) /
-                          static_cast<double>(std::max<std::uint64_t>(1, c.requests())));
+                          static_cast<double>(std::max<std::uint64_t>(1, c.instructions)));
         table += line + c.kernel + "\n";
     }
     return table;
@@ -266,24 +283,24 @@ using gradus::emulator::observe_range;
 
 // Copies of structs and arrays. Newer versions of clang call __tsan_memcpy and its like; clang 14 and g++ call memcpy
 // itself, so the whole program's is replaced here. The work is left to the functions of glibc that a program with
-// _FORTIFY_SOURCE calls instead. Their last argument, the size of the target, is given as larger than any: where it is the
-// number of bytes, clang turns the call into one of memmove, which stands here.
+// _FORTIFY_SOURCE calls instead. Their last argument, the size of the target, is given as larger than any: where it is
+// the number of bytes, clang turns the call into one of memmove, which stands here.
 extern "C" void* libc_memmove(void*, const void*, std::size_t, std::size_t size_of_target) asm("__memmove_chk");
 extern "C" void* libc_memset(void*, int, std::size_t, std::size_t size_of_target) asm("__memset_chk");
-#define GRADUS_COPIES(copy, move, set)                                                                                \
-    void* copy(void* target, const void* source, std::size_t bytes) {                                                 \
-        observe_range(source, bytes, false, __builtin_return_address(0));                                             \
-        observe_range(target, bytes, true, __builtin_return_address(0));                                              \
-        return libc_memmove(target, source, bytes, PTRDIFF_MAX);                                                      \
-    }                                                                                                                 \
-    void* move(void* target, const void* source, std::size_t bytes) {                                                 \
-        observe_range(source, bytes, false, __builtin_return_address(0));                                             \
-        observe_range(target, bytes, true, __builtin_return_address(0));                                              \
-        return libc_memmove(target, source, bytes, PTRDIFF_MAX);                                                      \
-    }                                                                                                                 \
-    void* set(void* target, int value, std::size_t bytes) {                                                           \
-        observe_range(target, bytes, true, __builtin_return_address(0));                                              \
-        return libc_memset(target, value, bytes, PTRDIFF_MAX);                                                        \
+#define GRADUS_COPIES(copy, move, set)                                    \
+    void* copy(void* target, const void* source, std::size_t bytes) {     \
+        observe_range(source, bytes, false, __builtin_return_address(0)); \
+        observe_range(target, bytes, true, __builtin_return_address(0));  \
+        return libc_memmove(target, source, bytes, PTRDIFF_MAX);          \
+    }                                                                     \
+    void* move(void* target, const void* source, std::size_t bytes) {     \
+        observe_range(source, bytes, false, __builtin_return_address(0)); \
+        observe_range(target, bytes, true, __builtin_return_address(0));  \
+        return libc_memmove(target, source, bytes, PTRDIFF_MAX);          \
+    }                                                                     \
+    void* set(void* target, int value, std::size_t bytes) {               \
+        observe_range(target, bytes, true, __builtin_return_address(0));  \
+        return libc_memset(target, value, bytes, PTRDIFF_MAX);            \
     }
 
 // Atomic operations of host code that was instrumented too, for example of the thread pool: done, not checked. Those of

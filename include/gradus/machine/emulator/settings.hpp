@@ -5,9 +5,9 @@
 //     GRADUS_EMULATOR_ORDER=random:7     at random, the same each time for the same seed
 //     GRADUS_EMULATOR_BLOCKS=4           blocks in flight, each on a thread of the pool (default 1; a debugger likes 1)
 //     GRADUS_EMULATOR_STACK_KB=256       the stack of each CUDA thread (default 64, with a sanitizer 256)
-//     GRADUS_EMULATOR_STREAMS=deferred   queued work runs only when something waits for it (stream.hpp)
+//     GRADUS_EMULATOR_STREAMS=deferred   queued work runs only when something waits for it (stream.hpp); or immediate
 //     GRADUS_EMULATOR_PROTECT=0          let host code read device memory (device_memory.hpp)
-// The program can change all of it between launches, in settings().
+// Other values are errors. The program can change all of it between launches, in settings().
 #pragma once
 
 #include <algorithm>
@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "gradus/core/check.hpp"
 #include "gradus/machine/emulator/keywords.hpp"
 
 namespace gradus::inline GRADUS_ABI::emulator {
@@ -35,22 +36,51 @@ struct Settings {
     bool protect_device_memory = true;
 };
 
+[[noreturn]] inline void fail_setting(const char* variable, const char* value, const char* allowed) {
+    fail(std::string(variable) + "=" + value + ": the values are " + allowed);
+}
+// The value of a variable that is a number from `least` on; without the variable, `otherwise`.
+inline long number_from_environment(const char* variable, long least, const char* allowed, long otherwise) {
+    const char* const value = std::getenv(variable);
+    if (value == nullptr) return otherwise;
+    char* end = nullptr;
+    const long number = std::strtol(value, &end, 10);
+    if (end == value || *end != 0 || number < least || number > 1'000'000) fail_setting(variable, value, allowed);
+    return number;
+}
+
 inline Settings settings_from_environment() {
     Settings settings;
     if (const char* order = std::getenv("GRADUS_EMULATOR_ORDER")) {
         const std::string_view name = order;
-        if (name == "reverse") settings.order = ThreadOrder::reverse;
-        if (name.substr(0, 6) == "random") settings.order = ThreadOrder::random;
-        if (name.substr(0, 7) == "random:") settings.seed = static_cast<std::uint32_t>(std::atoi(order + 7));
+        char* end = nullptr;
+        if (name == "reverse") {
+            settings.order = ThreadOrder::reverse;
+        } else if (name.substr(0, 7) == "random:") {
+            settings.order = ThreadOrder::random;
+            settings.seed = static_cast<std::uint32_t>(std::strtoul(order + 7, &end, 10));
+        } else if (name == "random") {
+            settings.order = ThreadOrder::random;
+        }
+        const bool is_known = settings.order != ThreadOrder::forward || name == "forward";
+        if (!is_known || (end != nullptr && (end == order + 7 || *end != 0)))
+            fail_setting("GRADUS_EMULATOR_ORDER", order, "forward, reverse, random and random:<seed>");
     }
-    if (const char* blocks = std::getenv("GRADUS_EMULATOR_BLOCKS"))
-        settings.blocks_in_flight = std::max(1, std::atoi(blocks));
-    if (const char* kilobytes = std::getenv("GRADUS_EMULATOR_STACK_KB"))
-        settings.stack_bytes = static_cast<std::size_t>(std::max(16, std::atoi(kilobytes))) * 1024;
-    if (const char* streams = std::getenv("GRADUS_EMULATOR_STREAMS"))
+    settings.blocks_in_flight =
+        static_cast<int>(number_from_environment("GRADUS_EMULATOR_BLOCKS", 1, "numbers from 1", 1));
+    settings.stack_bytes =
+        1024 * static_cast<std::size_t>(number_from_environment("GRADUS_EMULATOR_STACK_KB", 16, "numbers from 16",
+                                                                static_cast<long>(settings.stack_bytes / 1024)));
+    if (const char* streams = std::getenv("GRADUS_EMULATOR_STREAMS")) {
         settings.deferred_streams = std::string_view(streams) == "deferred";
-    if (const char* protect = std::getenv("GRADUS_EMULATOR_PROTECT"))
+        if (!settings.deferred_streams && std::string_view(streams) != "immediate")
+            fail_setting("GRADUS_EMULATOR_STREAMS", streams, "immediate and deferred");
+    }
+    if (const char* protect = std::getenv("GRADUS_EMULATOR_PROTECT")) {
         settings.protect_device_memory = std::string_view(protect) != "0";
+        if (settings.protect_device_memory && std::string_view(protect) != "1")
+            fail_setting("GRADUS_EMULATOR_PROTECT", protect, "0 and 1");
+    }
     return settings;
 }
 

@@ -153,8 +153,9 @@ public:
     }
 
 private:
-    // Does the work up to a ticket of all streams but the default one. The stream whose newest work is the newest of all
-    // comes first: in the order of their creation, or of their addresses, a missing event would show only by chance.
+    // Does the work up to a ticket of all streams but the default one. The stream whose newest work is the newest of
+    // all comes first: in the order of their creation, or of their addresses, a missing event would show only by
+    // chance.
     void run_others(std::uint64_t last_ticket, bool non_blocking_too) {
         for (;;) {
             cudaStream_t newest = nullptr;
@@ -181,7 +182,8 @@ inline Streams& streams() {
 inline void report_forgotten_work() {
     const std::size_t pieces = streams().pieces_of_work();
     if (pieces == 0) return;
-    std::fprintf(stderr, "gradus emulator: at the end of the program: %zu piece%s of work %s queued and never waited for\n",
+    std::fprintf(stderr,
+                 "gradus emulator: at the end of the program: %zu piece%s of work %s queued and never waited for\n",
                  pieces, pieces == 1 ? "" : "s", pieces == 1 ? "was" : "were");
 }
 
