@@ -11,6 +11,9 @@
 //          through, and the blocks take them in turns, as the threads of grid_stride.hpp do with packs. The numbers
 //          that a block meets rise, so it finds the array of a chunk by going on in the table, all its threads at once.
 //          PyTorch's optimisers do the same ("multi tensor apply").
+// A kernel copies the pointers that it needs out of the table before it uses them. Where a pointer was read from the
+// table twice, for a load and for a store, nvcc 13 split the store into single elements (benchmarks/kernel_report.py
+// shows it).
 // A kernel takes it as `const __grid_constant__ ArrayTable<P, Entry>`, for the reason that stride_map.hpp gives.
 #pragma once
 
