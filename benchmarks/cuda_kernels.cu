@@ -91,6 +91,7 @@ struct LayerTensors : Shapes {
     Tensor<T, Cuda> logits = make<T>({rows, K}), dlogits = make<T>({rows, K});
     Tensor<std::int64_t, Cuda> labels = Tensor<std::int64_t, Cuda>::zeros({rows}),
                                found = Tensor<std::int64_t, Cuda>::zeros({N * H * W});
+    Tensor<double, Cuda> squares = Tensor<double, Cuda>::zeros({norm_chunks<T>(N * H * W * C)});
     Tensor<Sum<T>, Cuda> m = make<Sum<T>>({rows}), s = make<Sum<T>>({rows}), loss = make<Sum<T>>({rows}),
                          one = make<Sum<T>>({1}), total = make<Sum<T>>({1});
     Tensor<T, Cuda> a = make<T>({rows, features}), b = make<T>({features, features}), c = make<T>({rows, features});
@@ -152,6 +153,9 @@ void elementwise(BenchmarkList& list, const std::string& type, LayerTensors<T>& 
         add("sgd without momentum", 3 * n * t, 4 * n, [=] { sgd_steps(Cuda{}, plain, no_rate); });
         add("sgd", 5 * n * t, 7 * n, [=] { sgd_steps(Cuda{}, parameters, no_rate); });
         add("unscale", 2 * n * s, n, [=] { unscale(Cuda{}, std::vector{w}, T(1), where); });
+        const Vector<double> squares = o.squares.template write<1>();
+        add("clip: sum of squares", n * t, 2 * n, [=] { sum_of_squares(Cuda{}, std::vector{dy}, squares); });
+        add("clip: scale", 2 * n * t, n, [=] { scale_gradients(Cuda{}, std::vector{w}, T(1)); });
     }
 }
 

@@ -73,6 +73,7 @@ NARROW = {
     "channel_moments_kernel": ("stores", "two numbers a channel and part, in Sum<T>"),
     "batch_norm_sums_kernel": ("stores", "two numbers a channel and part, in Sum<T>"),
     "cross_entropy_forward_kernel": ("stores", "three numbers a row"),
+    "sum_of_squares_kernel": ("stores", "a sum for 64 KB"),
     "conv2d_depthwise_backward_weights_kernel": ("stores", "a window for each channel"),
     # what they write is large, what they read is small
     "fill_rows_kernel": ("loads", "a bias, from the cache"),

@@ -1,6 +1,7 @@
 // training/clip_grad_cuda.cuh   The CUDA twins of clip_grad.hpp: all gradients in one launch (array_table.hpp).
-// Sums     A block takes a chunk of 64 KB, each of its threads 16 packs; then the 256 sums are added as a tree in shared
-//          memory. No atomics, and no sum depends on how many blocks there are: every run and card gives the same bits.
+// Sums     A block takes a chunk of 64 KB, each of its threads 16 packs; then the 256 sums are added as a tree in
+//          shared memory. No atomics, and no sum depends on how many blocks there are: every run and card gives the
+//          same bits.
 // Cost     reads each gradient once, and reads and writes it once to scale it. A launch for every 168 of them.
 #pragma once
 
@@ -62,9 +63,10 @@ __global__ void __launch_bounds__(stride_threads)
         while (chunk >= table.end[a]) ++a;
         const Index i = table.first_pack(a, chunk), n = table.elements[a];
         if (i >= n) continue;
-        Pack<P> pack = load_pack(table.entry[a] + i, n - i);
+        P* const g = table.entry[a] + i;
+        Pack<P> pack = load_pack(g, n - i);
         for (int k = 0; k < vector_length<P>; ++k) pack[k] *= c;
-        store_pack(table.entry[a] + i, pack, n - i);
+        store_pack(g, pack, n - i);
     }
 }
 template <class P>

@@ -27,7 +27,7 @@ __global__ void __launch_bounds__(stride_threads) sgd_kernel(const __grid_consta
         while (chunk >= table.end[p]) ++p;
         const Index i = table.first_pack(p, chunk), n = table.elements[p];
         if (i >= n) continue;
-        const auto& [w, g, v, rule] = table.entry[p];
+        const auto [w, g, v, rule] = table.entry[p];
         const P lr = rate == nullptr ? rule.lr : rule.lr * *rate;
         Pack<P> weight = load_pack(w + i, n - i);
         const Pack<P> gradient = load_pack(g + i, n - i);

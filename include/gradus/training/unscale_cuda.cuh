@@ -22,12 +22,13 @@ __global__ void __launch_bounds__(stride_threads)
         while (chunk >= table.end[a]) ++a;
         const Index i = table.first_pack(a, chunk), n = table.elements[a];
         if (i >= n) continue;
-        Pack<P> pack = load_pack(table.entry[a] + i, n - i);
+        P* const g = table.entry[a] + i;
+        Pack<P> pack = load_pack(g, n - i);
         for (int k = 0; k < vector_length<P>; ++k) {
             pack[k] *= factor;
             all_finite = all_finite && pack[k] - pack[k] == 0;  // infinity - infinity and NaN - NaN are NaN
         }
-        store_pack(table.entry[a] + i, pack, n - i);
+        store_pack(g, pack, n - i);
     }
     if (!all_finite) atomicOr(found, 1ull);
 }

@@ -11,6 +11,9 @@
 //          through, and the blocks take them in turns, as the threads of grid_stride.hpp do with packs. The numbers
 //          that a block meets rise, so it finds the array of a chunk by going on in the table, all its threads at once.
 //          PyTorch's optimisers do the same ("multi tensor apply").
+// A kernel copies the pointers that it needs out of the table before it uses them. Where a pointer was read from the
+// table twice, for a load and for a store, nvcc 13 split the store into single elements (benchmarks/kernel_report.py
+// shows it).
 // A kernel takes it as `const __grid_constant__ ArrayTable<P, Entry>`, for the reason that stride_map.hpp gives.
 #pragma once
 
@@ -19,8 +22,8 @@
 
 namespace gradus::inline GRADUS_ABI {
 
-// P is the arrays' element, Entry what a kernel has to know of one of them. Where a thread takes more than one pack of a
-// chunk, they lie stride_threads packs apart, so that neighbouring threads read neighbouring packs.
+// P is the arrays' element, Entry what a kernel has to know of one of them. Where a thread takes more than one pack of
+// a chunk, they lie stride_threads packs apart, so that neighbouring threads read neighbouring packs.
 template <class P, class Entry, int packs_of_a_thread = 1>
 struct ArrayTable {
     // A kernel may have 4 KB of parameters (Programming Guide, "Function Parameters"); 64 bytes are left for others.
