@@ -11,11 +11,12 @@
 //          are neighbours: (taps, N/4, packs, 4) for packs of N, which makes 16-byte loads free of bank conflicts.
 //          Behind each tap lie 16 bytes more, so that the stores that turn them (neighbouring threads bring
 //          neighbouring taps) find different banks too.
-// Halo     3x3 needs 10 x 18 pixels for 8 x 16 outputs, 1.4 times as many; where the image ends, fewer. With y, what the
-//          tiles ask for is (1.4 + 1) / 2 = 1.2 times the ideal. (Read from the first-level cache alone, without tiles,
-//          it was 4.5 times.) Larger windows and strides get fewer packs, then smaller tiles: 48 KB are there.
-// Cost     x and y once, and the halo; 2*KH*KW operations an output. With packs of 8 Half an output and tap costs a warp
-//          4 passes for x (512 bytes, 128 a cycle) and 8 passes for the weights, which four outputs share: 4 + 8/4 = 6
+// Halo     3x3 needs 10 x 18 pixels for 8 x 16 outputs, 1.4 times as many; where the image ends, fewer. With y, what
+//          the tiles ask for is (1.4 + 1) / 2 = 1.2 times the ideal. (Four outputs a thread without tiles would ask for
+//          18 pixels each, 2.75 times the ideal and more where rows end.) Larger windows and strides get fewer packs,
+//          then smaller tiles: 48 KB are there.
+// Cost     x and y once, and the halo; 2*KH*KW operations an output. With packs of 8 Half an output and tap costs a
+//          warp 4 passes for x (512 bytes, 128 a cycle) and 8 passes for the weights, which four outputs share: 4 + 8/4 = 6
 //          cycles, 54 for 3x3. To fetch 512 bytes of x and store 512 of y takes 1024 bytes at 10 bytes a cycle and
 //          multiprocessor (A100: 1555 GB/s, 108 of them, 1.4 GHz): 100 cycles. So 3x3 runs at the rate of the memory,
 //          5x5 (150 cycles) at two thirds of it.

@@ -12,7 +12,7 @@
 
 namespace gradus::inline GRADUS_ABI {
 
-// t(n, k) for the team's row n: the label is read once, soft targets and weights in runs.
+// t(n, k) for the team's row n: soft targets and weights are read in runs, labels are those of the block's rows.
 template <class T, int N>
 struct TargetRow {
     using Tile = typename RowShare<T, N>::Tile;
@@ -21,10 +21,11 @@ struct TargetRow {
     std::int64_t label;
     bool counts;
 
-    __device__ __forceinline__ TargetRow(const CrossEntropyTargets<Sum<T>>& targets, const RowShare<T, N>& share)
+    __device__ __forceinline__ TargetRow(const CrossEntropyTargets<Sum<T>>& targets, const RowShare<T, N>& share,
+                                         const std::int64_t* labels)
         : by(targets), mine(share), label(-1), counts(mine.has_part()) {
         if (!mine.has_part() || by.labels.size() == 0) return;
-        label = by.labels(mine.row);
+        label = labels[mine.number];
         counts = label != by.ignore_index;
     }
     // 0 behind the row.
@@ -51,10 +52,15 @@ __global__ void __launch_bounds__(team_block, team_blocks<T>)
     cross_entropy_forward_kernel(const T* z, CrossEntropyTargets<Sum<T>> targets, Sum<T>* m, Sum<T>* s, Sum<T>* loss,
                                  RowTeams teams) {
     GRADUS_SHARED(Sum<T>, shared, [team_warps]);
+    GRADUS_SHARED(std::int64_t, labels, [team_block]);
+    GRADUS_SHARED(Sum<T>, results, [3][team_block]);
     const RowShare<T, N> mine(teams);
+    const RowOfThread one(teams);
+    if (one.is_there && targets.labels.size() > 0) labels[one.number] = targets.labels(one.row);
+    __syncthreads();
     typename RowShare<T, N>::Tile v, t;
     const SoftmaxSums<Sum<T>> sums = softmax_sums(mine, z, v, shared);
-    const TargetRow<T, N> target(targets, mine);
+    const TargetRow<T, N> target(targets, mine, labels);
     const Sum<T> log_s = Math::log(sums.s);
     Sum<T> sum = 0;
     for (Index tile = teams.last_tile(); tile >= 0 && target.counts; tile -= teams.tile()) {
@@ -66,10 +72,15 @@ __global__ void __launch_bounds__(team_block, team_blocks<T>)
     }
     sum = team_reduce(sum, teams.threads, shared, AddTwo{});
     if (mine.has_part() && mine.rank == 0) {
-        m[mine.row] = sums.m;
-        s[mine.row] = sums.s;
-        loss[mine.row] = sum;
+        results[0][mine.number] = sums.m;
+        results[1][mine.number] = sums.s;
+        results[2][mine.number] = sum;
     }
+    __syncthreads();
+    if (!one.is_there) return;
+    m[one.row] = results[0][one.number];
+    s[one.row] = results[1][one.number];
+    loss[one.row] = results[2][one.number];
 }
 template <class T>
 void cross_entropy_forward(Cuda, Matrix<const T> z, const CrossEntropyTargets<Sum<T>>& t, Vector<Sum<T>> m,
@@ -136,8 +147,18 @@ __global__ void __launch_bounds__(team_block, team_blocks<T>)
     cross_entropy_backward_kernel(const T* z, CrossEntropyTargets<Sum<T>> targets, const Sum<T>* m, const Sum<T>* s,
                                   const Sum<T>* scale, Vector<const Sum<T>> dloss, T* dz, RowTeams teams, Write mode) {
     GRADUS_SHARED(Sum<T>, shared, [team_warps]);
+    GRADUS_SHARED(std::int64_t, labels, [team_block]);
+    GRADUS_SHARED(Sum<T>, of_rows, [3][team_block]);
     const RowShare<T, N> mine(teams);
-    const TargetRow<T, N> target(targets, mine);
+    const RowOfThread one(teams);
+    if (one.is_there) {
+        if (targets.labels.size() > 0) labels[one.number] = targets.labels(one.row);
+        of_rows[0][one.number] = m[one.row];
+        of_rows[1][one.number] = s[one.row];
+        of_rows[2][one.number] = scale[0] * dloss(dloss.size() == 1 ? 0 : one.row);
+    }
+    __syncthreads();
+    const TargetRow<T, N> target(targets, mine, labels);
     typename RowShare<T, N>::Tile v, t;
     Sum<T> mass = 0;
     for (Index tile = 0; tile < teams.K; tile += teams.tile()) {
@@ -148,8 +169,8 @@ __global__ void __launch_bounds__(team_block, team_blocks<T>)
     mass = team_reduce(mass, teams.threads, shared, AddTwo{});
     if (!mine.has_part()) return;
     // A row that does not count is computed too: its zeros become NaN where its logits have no softmax.
-    const Sum<T> d = target.counts ? scale[0] * dloss(dloss.size() == 1 ? 0 : mine.row) : Sum<T>(0);
-    const Sum<T> largest = m[mine.row], share = mass / s[mine.row];
+    const Sum<T> largest = of_rows[0][mine.number], share = mass / of_rows[1][mine.number];
+    const Sum<T> d = target.counts ? of_rows[2][mine.number] : Sum<T>(0);
     for (Index tile = teams.last_tile(); tile >= 0; tile -= teams.tile()) {
         mine.load(z, tile, 0, v);
         if (tile < teams.last_tile()) target.load(tile, t);

@@ -39,7 +39,8 @@ struct RowTeams {
         while (threads < 32 && threads < runs) threads *= 2;
         if (K > 32 * elements) threads = team_block;
     }
-    unsigned blocks() const { return blocks_for(M, static_cast<unsigned>(team_block / threads)); }
+    GRADUS_HOST_DEVICE int rows_of_block() const { return team_block / threads; }
+    unsigned blocks() const { return blocks_for(M, static_cast<unsigned>(rows_of_block())); }
 
     // Which elements of a row a team holds at a time: those from 0 on, or from tile() on, ... or from last_tile() on.
     GRADUS_HOST_DEVICE Index tile() const { return Index{threads} * elements; }
@@ -53,12 +54,14 @@ struct RowShare {
     using Tile = Sum<T>[runs][N];
 
     RowTeams teams;
+    int number;  // of the row in the block
     Index row;
     int rank;  // in the team
 
     __device__ explicit RowShare(const RowTeams& by)
         : teams(by),
-          row(Index(blockIdx.x) * (team_block / by.threads) + static_cast<int>(threadIdx.x) / by.threads),
+          number(static_cast<int>(threadIdx.x) / by.threads),
+          row(Index(blockIdx.x) * by.rows_of_block() + number),
           rank(static_cast<int>(threadIdx.x) % by.threads) {}
 
     // Threads of the last block may have no row, and threads of a team no element. They go through all reductions with
@@ -100,6 +103,19 @@ struct RowShare {
     }
 };
 
+// What there is one of for each row, a label or a sum, is read and written by neighbouring threads for neighbouring
+// rows, and goes to the teams, and back, through shared memory: else every team would move 32 bytes, a sector, for it.
+struct RowOfThread {
+    int number;  // in the block
+    Index row;
+    bool is_there;
+
+    __device__ explicit RowOfThread(const RowTeams& teams)
+        : number(static_cast<int>(threadIdx.x)),
+          row(Index(blockIdx.x) * teams.rows_of_block() + number),
+          is_there(number < teams.rows_of_block() && row < teams.M) {}
+};
+
 struct AddTwo {
     template <class S>
     __device__ __forceinline__ S operator()(S a, S b) const {
@@ -113,9 +129,9 @@ struct LargerOfTwo {
     }
 };
 
-// For __launch_bounds__: the blocks that a multiprocessor must have room for, 0 as the compiler likes. In double it would
-// like too many, and spill. Few blocks are enough: 256 threads with 16 elements each are 8 to 32 KB on the way, and the
-// memory of an A100 delivers 8.6 KB to a multiprocessor (1555 GB/s, 108 of them) in the 600 ns that a load takes.
+// For __launch_bounds__: the blocks that a multiprocessor must have room for, 0 as the compiler likes. In double it
+// would like too many, and spill. Few blocks are enough: 256 threads with 16 elements each are 8 to 32 KB on the way,
+// and the memory of an A100 delivers 8.6 KB to a multiprocessor (1555 GB/s, 108 of them) in the 600 ns of a load.
 template <class T>
 inline constexpr int team_blocks = sizeof(Sum<T>) == 4 ? 0 : 1;
 
