@@ -92,12 +92,8 @@ struct LayerTensors : Shapes {
     Index labelled = std::max<Index>(rows, 256);  // for matrices of few classes
     Tensor<std::int64_t, Cuda> labels = Tensor<std::int64_t, Cuda>::zeros({labelled}),
                                found = Tensor<std::int64_t, Cuda>::zeros({N * H * W});
-<<<<<<< HEAD
     Tensor<double, Cuda> squares = Tensor<double, Cuda>::zeros({norm_chunks<T>(N * H * W * C)});
-    Tensor<Sum<T>, Cuda> m = make<Sum<T>>({rows}), s = make<Sum<T>>({rows}), loss = make<Sum<T>>({rows}),
-=======
     Tensor<Sum<T>, Cuda> m = make<Sum<T>>({labelled}), s = make<Sum<T>>({labelled}), loss = make<Sum<T>>({labelled}),
->>>>>>> h-d
                          one = make<Sum<T>>({1}), total = make<Sum<T>>({1});
     Tensor<T, Cuda> a = make<T>({rows, features}), b = make<T>({features, features}), c = make<T>({rows, features});
     Tensor<std::uint8_t, Cuda> winner = Tensor<std::uint8_t, Cuda>::zeros({N, H / 2, W / 2, C});
