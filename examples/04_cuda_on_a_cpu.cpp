@@ -10,9 +10,11 @@
 //     gdb ./lesson
 //     (gdb) break 04_cuda_on_a_cpu.cpp:NN if planted == 0 && threadIdx.x == 3 && threadIdx.y == 2 && blockIdx.x == 1
 //     (gdb) run
+//     (gdb) print threadIdx
 //     (gdb) print a_tile[2]                             the row of the tile that this thread reads
 //     (gdb) next                                        to the barrier; behind it, another thread may come first
 //     (gdb) print sum
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <string>
@@ -20,6 +22,7 @@
 #include "gradus/core/random.hpp"
 #include "gradus/core/tensor.hpp"
 #include "gradus/machine/cuda/cuda_memory.hpp"
+#include "gradus/machine/cuda/current_stream.hpp"
 #include "gradus/machine/cuda/launch.hpp"
 #include "gradus/machine/emulator/race_checker.hpp"
 
@@ -32,20 +35,21 @@ constexpr int tile = 16;
 enum class Fault { none, race, missing_barrier, uncoalesced };
 
 // C = A B for matrices (n, n). A block of 16 x 16 threads makes a tile of C, a thread one number of it. Each number of
-// A and B would be read n times from device memory; the block copies tiles of A and B to shared memory, which is some
-// twenty times as fast, and reads them there: that leaves n / 16 reads.
+// A and B would be read n times from device memory; the block copies tiles of A and B to shared memory, which lies on
+// the multiprocessor itself, and reads them there: that leaves n / 16 reads.
 template <Fault planted>
 __global__ void __launch_bounds__(tile* tile) product_kernel(const float* a, const float* b, float* c, int n) {
     GRADUS_SHARED(float, a_tile, [tile][tile]);
     GRADUS_SHARED(float, b_tile, [tile][tile]);
     // Neighbouring threads have neighbouring threadIdx.x. So x must be the column: the 16 threads of a row then read 64
-    // neighbouring bytes, two sectors of 32. As the row it makes them read 16 sectors, of which 4 bytes each are used.
+    // neighbouring bytes, two sectors of 32. As the row it makes them read 16 sectors, of which 4 bytes each are used;
+    // the next 16 threads, the other half of the warp, use 4 more.
     const int column = static_cast<int>(planted == Fault::uncoalesced ? threadIdx.y : threadIdx.x);
     const int row = static_cast<int>(planted == Fault::uncoalesced ? threadIdx.x : threadIdx.y);
     const int i = static_cast<int>(blockIdx.y) * tile + row, j = static_cast<int>(blockIdx.x) * tile + column;
 
     // At the right and lower edge some threads have no number to make. They may not leave: the others wait for them at
-    // the barrier, for ever on some cards.
+    // the barrier, and CUDA does not promise that the wait ends, or how.
     if (planted == Fault::missing_barrier && (i >= n || j >= n)) return;
 
     float sum = 0;
@@ -54,8 +58,9 @@ __global__ void __launch_bounds__(tile* tile) product_kernel(const float* a, con
         b_tile[row][column] = k + row < n && j < n ? b[(k + row) * n + j] : 0.0f;
         __syncthreads();  // all of the tile is there before anyone reads it
         for (int l = 0; l < tile; ++l) sum += a_tile[row][l] * b_tile[l][column];
-        // All have read the tile before anyone overwrites it with the next one. Without this barrier the kernel is
-        // right nearly always on a card, and in the emulator too.
+        // All have read the tile before anyone overwrites it with the next one. Without this barrier the result
+        // depends on who comes first. On a card that is chance. In the emulator a thread runs until it has to wait:
+        // the first one to get here goes on to the next tile before the others have read this one, and C is wrong.
         if (planted != Fault::race) __syncthreads();
     }
     if (i < n && j < n) c[i * n + j] = sum;
@@ -63,7 +68,7 @@ __global__ void __launch_bounds__(tile* tile) product_kernel(const float* a, con
 
 struct Result {
     std::string error;  // what the emulator has to say, "" if nothing
-    double worst = 0;   // the largest error of a number of C
+    double worst = 0;   // the largest error of a number of C, if the kernel came to its end
     emulator::KernelCounts counts;
 };
 
@@ -80,10 +85,11 @@ Result run(int n) {
     try {
         launch(product_kernel<planted>, blocks, dim3(tile, tile), 0, nullptr, a_there.data(), b_there.data(),
                c_there.mutable_data(), n);
+        synchronize();  // on a card the host goes on at once: what went wrong in the kernel shows here
     } catch (const Error& error) {
         result.error = error.what();
-        return result;
     }
+    if (planted == Fault::missing_barrier) return result;
     result.counts = emulator::take_kernel_counts().at(0);
     const Tensor<float> c = c_there.to<Cpu>();
     const Matrix<const float> A = a.read<2>(), B = b.read<2>(), C = c.read<2>();
@@ -105,7 +111,7 @@ int main() {
 
     std::printf("1. A race: the barrier after the product is missing.\n\n");
     const Result race = run<Fault::race>(n);
-    std::printf("%s\n\n", race.error.c_str());
+    std::printf("%s\n\nThe largest error of a number of C is %.1f.\n\n", race.error.c_str(), race.worst);
 
     std::printf("2. A missing barrier: threads outside of C return early.\n\n");
     const Result barrier = run<Fault::missing_barrier>(n);
@@ -115,13 +121,21 @@ int main() {
     const Result strided = run<Fault::uncoalesced>(n);
     const Result right = run<Fault::none>(n);
     std::printf("%s\n", emulator::table_of({strided.counts, right.counts}).c_str());
+    std::printf(
+        "A request is one instruction of a warp, of 32 lanes.\n"
+        "  load MB, store MB  moved from and to device memory, in whole sectors of 32 bytes\n"
+        "  sectors/least      these sectors, divided by the fewest that could hold the bytes asked for: 1 is ideal\n"
+        "  passes/request     through shared memory: 1 is ideal, each conflict of banks takes one more\n"
+        "  active lanes       that took part in a request, on average\n"
+        "  partial            requests in which not all lanes of the warp took part: branches, edges\n\n");
 
     std::printf("4. The kernel without a fault: largest error %.1e\n", right.worst);
 
     const bool found = mentions(race.error, "race on shared memory") &&
                        mentions(barrier.error, "waiting at the barrier") && strided.error.empty() &&
                        right.error.empty() && strided.counts.sectors_per_least() > 2 * right.counts.sectors_per_least();
-    const bool exact = right.worst < 1e-5 && strided.worst < 1e-5;  // 40 roundings of at most 2^-24 * 40
-    if (!found || !exact) std::printf("a planted fault was not found, or the product is wrong\n");
+    // Numbers of at most 1: 40 sums of at most 40, each rounded by at most 2^-24 of itself, and the products.
+    const bool exact = right.worst < 1e-4 && strided.worst < 1e-4 && race.worst > 0.1;
+    if (!found || !exact) std::printf("a planted fault was not found or did no harm, or the product is wrong\n");
     return found && exact ? 0 : 1;
 }

@@ -18,6 +18,9 @@
 #include "gradus/machine/cuda/current_stream.hpp"
 #include "gradus/machine/cuda/cuda_allocator.hpp"
 #include "gradus/machine/cuda/cuda_memory.hpp"
+#include "gradus/machine/cuda/cuda_stream.hpp"
+#include "gradus/machine/cuda/pinned_memory.hpp"
+#include "gradus/machine/cuda/cuda_graph.hpp"
 
 // 3. The kernels of the operations, in the order of their pages
 #include "gradus/machine/cuda/stride_map.hpp"
@@ -40,7 +43,9 @@
 #include "gradus/softmax/row_teams_cuda.cuh"
 #include "gradus/softmax/softmax_cuda.cuh"
 #include "gradus/softmax/cross_entropy_cuda.cuh"
+#include "gradus/machine/cuda/array_table.hpp"
 #include "gradus/training/sgd_cuda.cuh"
+#include "gradus/training/clip_grad_cuda.cuh"
 #include "gradus/convolution/conv2d_correlation_cuda.cuh"
 #include "gradus/convolution/conv2d_direct_cuda.cuh"
 #include "gradus/convolution/conv2d_tiled_cuda.cuh"
@@ -59,6 +64,7 @@
 #include "gradus/normalization/batch_norm_cuda.cuh"
 #include "gradus/elementwise/dropout_cuda.cuh"
 #include "gradus/training/unscale_cuda.cuh"
+#include "gradus/data/loader_cuda.cuh"
 
 // 4. CUDA on a CPU: how the emulator runs them
 #if defined(GRADUS_EMULATE_CUDA) && !defined(__CUDACC__)

@@ -41,6 +41,7 @@
 #include "gradus/data/load_dataset.hpp"
 #include "gradus/data/loader.hpp"
 #include "gradus/training/sgd.hpp"
+#include "gradus/training/clip_grad.hpp"
 #include "gradus/training/metrics.hpp"
 #include "gradus/training/evaluate.hpp"
 #include "gradus/training/progress.hpp"
@@ -82,6 +83,7 @@
 
 // The machinery, last: options of a program, threads, the micro-kernel
 #include "gradus/core/result.hpp"
+#include "gradus/core/sort.hpp"
 #include "gradus/training/command_line.hpp"
 #include "gradus/machine/cpu/thread_pool.hpp"
 #include "gradus/machine/cpu/gemm.hpp"

@@ -22,6 +22,8 @@ std::vector<ConvCase> depthwise_cases() {
             depthwise("dilation 2", 1, 9, 9, 8, 3, {.padding = 2, .dilation = 2}),
             depthwise("not aligned", 1, 5, 5, 16, 3, {.padding = 1}, false),
             depthwise("large window", 1, 12, 13, 9, 11, {.padding = 5}),
+            depthwise("one pack at a time", 1, 6, 21, 17, 17, {.padding = 8}),
+            depthwise("several tiles, stride 2", 2, 21, 35, 12, 5, {.stride = 2, .padding = 2}),
             depthwise("empty batch", 0, 5, 5, 8, 3, {.padding = 1}),
             depthwise("blocks", 3, 14, 13, 200, 3, {.padding = 1})};
 }
@@ -38,6 +40,7 @@ TEST_CASE("what is depthwise, and fits") {
     CHECK(depthwise_fits<float>({8, 3, 3, 1}, {.groups = 8}));
     CHECK(!depthwise_fits<float>({16, 3, 3, 1}, {.groups = 8}));  // two outputs a channel
     CHECK(!depthwise_fits<float>({8, 3, 3, 2}, {.groups = 8}));
-    CHECK(depthwise_fits<Half>({8, 27, 27, 1}, {.groups = 8}));
-    CHECK(!depthwise_fits<Half>({8, 29, 29, 1}, {.groups = 8}));
+    CHECK(depthwise_fits<Half>({8, 25, 25, 1}, {.groups = 8}));
+    CHECK(!depthwise_fits<Half>({8, 27, 27, 1}, {.groups = 8}));
+    CHECK(!depthwise_fits<float>({8, 3, 3, 1}, {.dilation = 40, .groups = 8}));  // a tile needs pixels far apart
 }

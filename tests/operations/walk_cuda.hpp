@@ -3,6 +3,7 @@
 #pragma once
 
 #include "gradus/machine/cuda/cuda_memory.hpp"
+#include "machine/emulator/emulator_checks.hpp"
 #include "operations/walk.hpp"
 
 namespace operations {
@@ -17,6 +18,7 @@ void check_cuda() {
         const Run tested = run_with<T, Cuda>(function, sample);
         check_against_exact<T>(row, sample, tested, run_with<double, Reference>(function, sample), "cuda");
 #if !defined(__CUDACC__)
+        if (under_race_checker) return;
         gradus::emulator::Settings& settings = gradus::emulator::settings();
         const gradus::emulator::ThreadOrder before = settings.order;
         const Numbers numbers = draw(row, sample);

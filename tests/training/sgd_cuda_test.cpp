@@ -1,10 +1,12 @@
-// Covers sgd_cuda.cuh: PyTorch's steps, every size, memory that is not aligned to a pack.
+// Covers sgd_cuda.cuh and array_table.hpp: PyTorch's steps, every size, memory that is not aligned to a pack, more
+// parameters than a table holds.
 #include "gradus/training/sgd_cuda.cuh"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "machine/emulator/emulator_checks.hpp"
@@ -40,7 +42,78 @@ std::vector<P> run(Index size, Index offset, const SgdConfig& config) {
     return w.value().to_vector();
 }
 
+// Three steps of many parameters in two groups: 0 to 2100 elements, aligned or not, one of them without a gradient.
+template <class P, class D>
+std::vector<std::vector<P>> run_many(int count, const SgdConfig& config, bool together) {
+    Generator generator{8, 0, 0};
+    std::vector<ParameterGroup<P, D>> groups = {{{}, 1e-2, 0.5}, {{}, 0, 1}};
+    std::vector<Variable<P, D>> all;
+    for (int p = 0; p < count; ++p) {
+        const Index size = p % 7 * p % 23 + p % 5 * 525, offset = p % 3;
+        all.emplace_back(Tensor<P, D>::randn({size + offset}, generator).slice(offset, size + offset), true);
+        groups[p % 4 == 0].parameters.push_back(all.back());
+    }
+    std::vector<Sgd<P, D>> optimisers;
+    if (together) optimisers.emplace_back(groups, config);
+    for (const ParameterGroup<P, D>& group : groups)
+        for (const Variable<P, D>& parameter : group.parameters)
+            if (!together)
+                optimisers.emplace_back(
+                    std::vector<ParameterGroup<P, D>>{{{parameter}, group.weight_decay, group.lr_scale}}, config);
+    for (int i = 0; i < 3; ++i) {
+        for (int p = 0; p < count; ++p)
+            if (p != 11)
+                all[static_cast<std::size_t>(p)].mutable_grad() = Tensor<P, D>::randn(all[p].shape(), generator);
+        for (Sgd<P, D>& sgd : optimisers) sgd.step(0.1);
+    }
+    std::vector<std::vector<P>> weights;
+    for (const Variable<P, D>& parameter : all) weights.push_back(parameter.value().to_vector());
+    return weights;
+}
+
+template <class P>
+void check_many(int count) {
+    for (const SgdConfig& config : {SgdConfig{}, SgdConfig{.momentum = 0.9, .nesterov = true}}) {
+        const auto table = run_many<P, Cuda>(count, config, true), alone = run_many<P, Cuda>(count, config, false),
+                   slow = run_many<P, Reference>(count, config, true);
+        for (std::size_t p = 0; p < table.size(); ++p) {
+            INFO("parameter " << p << " of " << count);
+            CHECK((table[p] == alone[p]));
+            P worst = 0;
+            for (std::size_t i = 0; i < slow[p].size(); ++i)
+                worst = std::max(worst, std::abs(table[p][i] - slow[p][i]));
+            CHECK(worst <= 32 * std::numeric_limits<P>::epsilon());  // as above
+        }
+    }
+}
+
 }  // namespace
+
+TEST_CASE("SGD on Cuda: many parameters get the bits that each would get alone, over the capacity of a table too") {
+    const int capacity = SgdTable<float>::capacity;
+    for (const int count : {1, 2, 30, capacity, capacity + 1, 2 * capacity + 3}) check_many<float>(count);
+    check_many<double>(SgdTable<double>::capacity + 1);
+    static_assert(sizeof(SgdTable<float>) + 16 <= 4096 && sizeof(SgdTable<double>) + 16 <= 4096);
+}
+
+TEST_CASE("SGD on Cuda takes its rate from the card as it takes a number") {
+    for (const SgdConfig& config : {SgdConfig{}, SgdConfig{.momentum = 0.9}}) {
+        std::vector<float> ends[2];
+        for (const bool is_tensor : {false, true}) {
+            Generator generator{7, 0, 0};
+            Variable<float, Cuda> w(Tensor<float, Cuda>::randn({37}, generator), true);
+            Sgd<float, Cuda> sgd({{{w}, 1e-2, 0.5}}, config);
+            Tensor<float, Cuda> on_card(Shape{});
+            for (const double rate : {0.1, 0.03}) {
+                w.mutable_grad() = Tensor<float, Cuda>::randn({37}, generator);
+                on_card.copy_from(Tensor<float, Cuda>::scalar(static_cast<float>(rate)));
+                is_tensor ? sgd.step(on_card) : sgd.step(rate);
+            }
+            ends[is_tensor] = w.value().to_vector();
+        }
+        CHECK((ends[0] == ends[1]));
+    }
+}
 
 TEST_CASE("SGD on Cuda takes PyTorch's steps") {
     const auto check = [](const SgdConfig& config, double decay, const std::vector<double>& expected) {

@@ -100,6 +100,30 @@ TEST_CASE("SGD scales the rate by group and leaves parameters without a gradient
     CHECK(!a.grad().defined());
 }
 
+TEST_CASE_TEMPLATE("SGD takes its rate from a tensor as it takes a number", D, Reference, Cpu) {
+    for (const SgdConfig& config : {SgdConfig{}, SgdConfig{.momentum = 0.9, .nesterov = true}}) {
+        std::vector<float> ends[2];
+        for (const bool is_tensor : {false, true}) {
+            Generator generator{7, 0, 0};
+            Variable<float, D> w(Tensor<float, D>::randn({37}, generator), true);
+            Sgd<float, D> sgd({{{w}, 1e-2, 0.5}}, config);
+            for (const double rate : {0.1, 0.03, 0.0}) {
+                w.mutable_grad() = Tensor<float, D>::randn({37}, generator);
+                if (is_tensor)
+                    sgd.step(Tensor<float, D>::scalar(static_cast<float>(rate)));
+                else
+                    sgd.step(rate);
+            }
+            ends[is_tensor] = w.value().to_vector();
+        }
+        CHECK(ends[0] == ends[1]);
+    }
+    const Variable<float, D> w(Tensor<float, D>::ones({1}), true);
+    Sgd<float, D> sgd({w}, {});
+    CHECK_THROWS_WITH_AS(sgd.step(Tensor<float, D>::ones({2})),
+                         "sgd: the learning rate must be one number, got the shape (2,)", Error);
+}
+
 TEST_CASE("SGD resumes from its velocities, bit for bit") {
     const SgdConfig config{.momentum = 0.9, .dampening = 0.5};
     const auto take_steps = [](Sgd<float>& sgd, Variable<float> w, Generator& generator, int steps) {

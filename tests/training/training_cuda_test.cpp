@@ -4,6 +4,7 @@
 #include <string>
 
 #include "gradus/gradus.hpp"
+#include "machine/emulator/emulator_checks.hpp"
 
 using namespace gradus;
 
@@ -44,12 +45,14 @@ Trained train(const DataPair& digits, Index steps) {
 template <class T>
 void check(double first, double tenth) {
     const DataPair digits = load_dataset(std::string(GRADUS_SOURCE_DIR) + "/examples/data").value();
-    const Trained cpu = train<T, Cpu>(digits, 60), cuda = train<T, Cuda>(digits, 60);
+    const Index steps = under_race_checker ? 10 : 60;
+    const Trained cpu = train<T, Cpu>(digits, steps), cuda = train<T, Cuda>(digits, steps);
     CHECK(cuda.losses[0] == doctest::Approx(cpu.losses[0]).epsilon(first));
     CHECK(cuda.losses[9] == doctest::Approx(cpu.losses[9]).epsilon(tenth));
     MESSAGE(std::string(element_name<T>())
             << ": losses 1 and 10 on Cpu " << cpu.losses[0] << " " << cpu.losses[9] << ", on Cuda " << cuda.losses[0]
             << " " << cuda.losses[9] << ", accuracy " << cpu.accuracy << " and " << cuda.accuracy);
+    if (under_race_checker) return;
     CHECK(std::abs(cuda.accuracy - cpu.accuracy) <= 0.03);
     CHECK(cuda.accuracy >= 0.85);
 }

@@ -4,7 +4,9 @@
 
 #include <limits>
 
+#include "gradus/elementwise/binary.hpp"
 #include "gradus/linear/linear.hpp"
+#include "gradus/reduction/sum.hpp"
 #include "gradus/softmax/cross_entropy.hpp"
 
 using namespace gradus;
@@ -78,6 +80,23 @@ TEST_CASE("scaled step: a step that overflows is left out, and the scale goes do
     CHECK(scaler.skipped() == 2);
     CHECK(scaler.scale() == 0x1p42);
     CHECK(w.value().to_vector()[1] == doctest::Approx(-0.0102).epsilon(0.02));
+}
+
+TEST_CASE("scaled step: gradients are clipped after they are unscaled, and not at all where the step is left out") {
+    const auto step = [](std::optional<double> max_norm, float x, bool expected) {
+        Variable<float> w(Tensor<float>::zeros({2}), true);
+        Sgd<float> sgd({w}, {});
+        LossScaler scaler({.scale = 65536});
+        const Variable<float> gradient(Tensor<float>::from({2}, {3, x}));
+        CHECK(scaled_step(sum(mul(w, gradient)), sgd, scaler, 1, max_norm) == expected);
+        return w.value().to_vector();
+    };
+    CHECK(step(std::nullopt, 4, true) == std::vector<float>{-3, -4});
+    CHECK(step(6, 4, true) == std::vector<float>{-3, -4});  // the norm is 5; 5 * 65536 while it is scaled
+    const std::vector<float> clipped = step(1, 4, true);
+    CHECK(clipped[0] == doctest::Approx(-0.6).epsilon(1e-6));
+    CHECK(clipped[1] == doctest::Approx(-0.8).epsilon(1e-6));
+    CHECK(step(1, std::numeric_limits<float>::infinity(), false) == std::vector<float>{0, 0});
 }
 
 TEST_CASE("master weights: steps of 0.0004 leave a weight of 1 in Half where it is, the float one arrives") {

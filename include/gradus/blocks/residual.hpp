@@ -20,7 +20,7 @@ struct ResidualConfig {
 template <FloatingElement T, Device D>
 class ResidualBlock : public Module<T, D> {
 public:
-    ResidualBlock(Index in, Index out, const ResidualConfig& config)
+    GRADUS_COLD ResidualBlock(Index in, Index out, const ResidualConfig& config)
         : out_(out), stride_(config.stride), changes_shape_(in != out || config.stride != 1) {
         if (changes_shape_ && config.shortcut == ShortcutKind::projection)
             add_projection(downsample_, in, out, config.stride);
@@ -31,7 +31,7 @@ protected:
     void register_shortcut() {
         if (downsample_.size() > 0) this->child("downsample", downsample_);
     }
-    Variable<T, D> shortcut(const Variable<T, D>& x) {
+    GRADUS_GLUE Variable<T, D> shortcut(const Variable<T, D>& x) {
         if (!changes_shape_) return x;
         return downsample_.size() > 0 ? downsample_(x) : pad_shortcut(x, out_, stride_);
     }
@@ -47,7 +47,7 @@ class BasicBlock final : public ResidualBlock<T, D> {
 public:
     static constexpr Index expansion = 1;
 
-    BasicBlock(Index in, Index channels, const ResidualConfig& config = {})
+    GRADUS_COLD BasicBlock(Index in, Index channels, const ResidualConfig& config = {})
         : ResidualBlock<T, D>(in, channels, config),
           conv1_(in, channels, {.kernel = 3, .stride = config.stride, .padding = 1, .bias = false}),
           bn1_(channels, {.relu = true}),
@@ -59,7 +59,7 @@ public:
         this->child("bn2", bn2_);
         this->register_shortcut();
     }
-    Variable<T, D> forward(const Variable<T, D>& x) override {
+    GRADUS_GLUE Variable<T, D> forward(const Variable<T, D>& x) override {
         return bn2_(conv2_(bn1_(conv1_(x))), this->shortcut(x));
     }
     const char* type() const override { return "BasicBlock"; }
@@ -76,7 +76,7 @@ class Bottleneck final : public ResidualBlock<T, D> {
 public:
     static constexpr Index expansion = 4;
 
-    Bottleneck(Index in, Index channels, const ResidualConfig& config = {})
+    GRADUS_COLD Bottleneck(Index in, Index channels, const ResidualConfig& config = {})
         : ResidualBlock<T, D>(in, expansion * channels, config),
           conv1_(in, channels, {.bias = false}),
           bn1_(channels, {.relu = true}),
@@ -92,7 +92,7 @@ public:
         this->child("bn3", bn3_);
         this->register_shortcut();
     }
-    Variable<T, D> forward(const Variable<T, D>& x) override {
+    GRADUS_GLUE Variable<T, D> forward(const Variable<T, D>& x) override {
         return bn3_(conv3_(bn2_(conv2_(bn1_(conv1_(x))))), this->shortcut(x));
     }
     const char* type() const override { return "Bottleneck"; }

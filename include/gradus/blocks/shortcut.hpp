@@ -17,14 +17,14 @@ namespace gradus::inline GRADUS_ABI {
 enum class ShortcutKind { pad, projection };
 
 template <FloatingElement T, Device D>
-void add_projection(Sequential<T, D>& downsample, Index in, Index out, Index stride) {
+GRADUS_COLD void add_projection(Sequential<T, D>& downsample, Index in, Index out, Index stride) {
     downsample.template add<Conv2d<T, D>>(in, out, Conv2dConfig{.stride = stride, .bias = false});
     downsample.template add<BatchNorm2d<T, D>>(out);
 }
 
 // Option A: (N, H, W, in) -> (N, H/stride, W/stride, out), half of the zero channels before, half after.
 template <FloatingElement T, Device D>
-Variable<T, D> pad_shortcut(const Variable<T, D>& x, Index out, Index stride) {
+GRADUS_GLUE Variable<T, D> pad_shortcut(const Variable<T, D>& x, Index out, Index stride) {
     const Index more = out - x.shape()[3];
     GRADUS_CHECK(more >= 0, "pad_shortcut: ", x.shape(), " has more than ", out, " channels");
     Variable<T, D> y = x;

@@ -16,6 +16,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "gradus/autograd/variable.hpp"
 #include "gradus/convolution/conv2d_options.hpp"
@@ -112,7 +113,7 @@ struct Conv2dNode final : NodeOf<T, D> {
     Conv2dOptions options;
 
     const char* name() const override { return "conv2d"; }
-    void backward(const Tensor<T, D>& dy) override {
+    GRADUS_GLUE void backward(const Tensor<T, D>& dy) override {
         if (bias.needs_gradient()) {
             GradientTarget<Sum<T>, D> dbias = bias.target();
             conv2d_backward_bias(D{}, dy.template read<2>(), dbias.template write<1>(), dbias.mode);
@@ -133,8 +134,8 @@ struct Conv2dNode final : NodeOf<T, D> {
 
 // y = conv2d(x) with the shapes above. An undefined bias means none. Errors: shapes that do not fit, an empty window.
 template <FloatingElement T, Device D>
-Variable<T, D> conv2d(const Variable<T, D>& x, const Variable<Sum<T>, D>& weight, const Variable<Sum<T>, D>& bias = {},
-                      const Conv2dOptions& options = {}) {
+GRADUS_GLUE Variable<T, D> conv2d(const Variable<T, D>& x, const Variable<Sum<T>, D>& weight,
+                                  const Variable<Sum<T>, D>& bias = {}, const Conv2dOptions& options = {}) {
     const OperationScope operation("conv2d");
     const auto [s, p, d, G] = options;
     GRADUS_CHECK(s > 0 && p >= 0 && d > 0 && G > 0,
@@ -158,14 +159,14 @@ Variable<T, D> conv2d(const Variable<T, D>& x, const Variable<Sum<T>, D>& weight
     conv2d_forward(D{}, x.value().template read<4>(), weight.value().template read<4>(), bias_view, options,
                    y.template write<4>());
     if (!needs_gradient(x, weight, bias)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_shared<Conv2dNode<T, D>>();
+    auto node = std::make_unique<Conv2dNode<T, D>>();
     node->x = node->input(x);
     node->weight = node->input(weight);
     if (bias.defined()) node->bias = node->input(bias);
     if (weight.requires_grad()) node->saved_x = x.value();
     if (x.requires_grad()) node->saved_weight = weight.value();
     node->options = options;
-    return Variable<T, D>(y, node);
+    return Variable<T, D>(y, std::move(node));
 }
 
 }  // namespace gradus::inline GRADUS_ABI

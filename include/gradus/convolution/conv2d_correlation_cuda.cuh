@@ -41,6 +41,20 @@ struct CorrelationAxis {
     __device__ __forceinline__ int kernel(int t) const { return kernel_first + kernel_step * t; }
 };
 
+// Of a tile of outputs: how many pixels there are from the first to the last that the windows reach. (A far dilation
+// makes it large.)
+inline int tile_extent(const CorrelationAxis& axis, int outputs) {
+    const Index reach = Index(outputs - 1) * axis.step + Index(std::max(axis.taps, 1) - 1) * std::abs(axis.tap_step);
+    return static_cast<int>(std::min<Index>(reach + 1, 1 << 15));
+}
+// The first pixel that the windows of output k reach, and where tap t lies from there.
+__device__ __forceinline__ int tile_origin(const CorrelationAxis& axis, int k) {
+    return axis.source(k, axis.tap_step < 0 && axis.taps > 0 ? axis.taps - 1 : 0);
+}
+__device__ __forceinline__ int tile_tap(const CorrelationAxis& axis, int t) {
+    return axis.tap_step < 0 ? -axis.tap_step * (axis.taps - 1 - t) : axis.tap_step * t;
+}
+
 inline CorrelationAxis forward_axis(Index in, Index out, Index kernel, const Conv2dOptions& options) {
     static_cast<void>(int_extent(in + 2 * options.padding + options.stride));  // the furthest pixel that a tap names
     const int P = int_extent(out);

@@ -74,8 +74,9 @@ Conv2dRung conv2d_rung(const Extents4& x, const Extents4& weight, const Extents4
     const Conv2dRung rung = current_conv2d_rung();
     if (rung == Conv2dRung::automatic) return automatic_conv2d_rung<T>(x, weight, y, options);
     GRADUS_CHECK(rung != Conv2dRung::depthwise || depthwise_fits<T>(weight, options),
-                 "conv2d: the rung 'depthwise' needs groups = channels = outputs and a window of at most ",
-                 depthwise_shared_bytes, " bytes; weight is ", Shape(weight), ", groups ", options.groups);
+                 "conv2d: the rung 'depthwise' needs groups = channels = outputs and a tile of at most ",
+                 depthwise_shared_bytes, " bytes; weight is ", Shape(weight), ", groups ", options.groups, ", stride ",
+                 options.stride, ", dilation ", options.dilation);
     GRADUS_CHECK(rung != Conv2dRung::implicit_gemm || has_tensor_cores<T>(),
                  "conv2d: the rung 'implicit_gemm' needs tensor cores for ", element_name<T>(),
                  ": Half, and BFloat16 on cards from sm_80 on");

@@ -38,7 +38,10 @@ struct TiledPlan {
     Index bytes;
 
     TiledPlan(const Conv2dCorrelation& shape, Index element_bytes)
-        : quads(1), rows(extent(shape.rows)), columns(extent(shape.columns)), chunk(8) {
+        : quads(1),
+          rows(tile_extent(shape.rows, tiled_side)),
+          columns(tile_extent(shape.columns, tiled_side)),
+          chunk(8) {
         while (quads < 16 && quads * 4 < shape.out) quads *= 2;
         weight_pitch = quads * 4 + 4;
         const Index taps = Index(shape.rows.taps) * shape.columns.taps;
@@ -56,23 +59,7 @@ struct TiledPlan {
         const Index tiles = shape.images * tile_rows * tile_columns, channels = Index(out_blocks) * shape.groups;
         return bytes <= tiled_shared_bytes && tiles < (Index{1} << 31) && channels < 65536;
     }
-
-private:
-    // The input pixels from the first to the last that the windows of a tile reach. (A far dilation makes it large.)
-    static int extent(const CorrelationAxis& axis) {
-        const Index reach =
-            Index(tiled_side - 1) * axis.step + Index(std::max(axis.taps, 1) - 1) * std::abs(axis.tap_step);
-        return static_cast<int>(std::min<Index>(reach + 1, 1 << 15));
-    }
 };
-
-// The first pixel that the windows of output k reach, and where tap t lies from there.
-__device__ __forceinline__ int tile_origin(const CorrelationAxis& axis, int k) {
-    return axis.source(k, axis.tap_step < 0 && axis.taps > 0 ? axis.taps - 1 : 0);
-}
-__device__ __forceinline__ int tile_tap(const CorrelationAxis& axis, int t) {
-    return axis.tap_step < 0 ? -axis.tap_step * (axis.taps - 1 - t) : axis.tap_step * t;
-}
 
 // Four neighbours as one word or two, where they all are there and aligned.
 template <class T>

@@ -37,6 +37,12 @@ concept Device = requires {
 template <class D>
 concept HostDevice = std::same_as<D, Reference> || std::same_as<D, Cpu>;
 
+// Whether work for this device is being recorded, to be done later and more than once (machine/cuda/cuda_graph.hpp).
+template <HostDevice D>
+bool is_capturing(D) {
+    return false;
+}
+
 #if defined(__CUDACC__) || defined(GRADUS_EMULATE_CUDA)
 inline constexpr bool has_cuda = true;
 // Defined in machine/cuda/card.hpp: what is wrong with the card, "" if it can be used; and whether it is a real one.

@@ -3,6 +3,7 @@
 // it has moved on when backward runs, somebody wrote in between, and the gradient would silently be wrong.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -38,6 +39,10 @@ void copy_bytes(To, void* target, From, const void* source, std::size_t bytes) {
 template <HostDevice D>
 void zero_bytes(D, void* target, std::size_t bytes) {
     if (bytes > 0) std::memset(target, 0, bytes);
+}
+template <HostDevice D, class T>
+void fill_elements(D, T* target, Index count, T value) {
+    std::fill_n(target, count, value);
 }
 
 }  // namespace gradus::inline GRADUS_ABI

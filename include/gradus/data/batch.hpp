@@ -29,13 +29,14 @@ struct LoaderOptions {
     Index prefetch = 3;                    // batches that are ready before they are asked for
 };
 
-// The batches of one epoch. For Prefetch (data/prefetch.hpp) it is a source of items.
-template <FloatingElement T>
+// The batches of one epoch, made in memory that the host can write to: that of the Cpu, of Reference, or memory from
+// which a card copies. For Prefetch (data/prefetch.hpp) it is a source of items.
+template <FloatingElement T, Device Host = Cpu>
 class EpochBatches {
 public:
-    using Item = Batch<T, Cpu>;
+    using Item = Batch<T, Host>;
 
-    EpochBatches(const Dataset& data, const LoaderOptions& options, Index epoch)
+    GRADUS_COLD EpochBatches(const Dataset& data, const LoaderOptions& options, Index epoch)
         : data_(data), options_(options), epoch_(epoch) {
         GRADUS_CHECK(options.batch_size > 0, "loader: batch_size is ", options.batch_size, ", it must be positive");
         table_ = normalisation_table<T>(options.normalisation, data.images.shape()[3]);
@@ -52,15 +53,15 @@ public:
     }
 
     // Makes batch i in `batch`, whose memory is used again if its size fits.
-    void make(Index i, Batch<T, Cpu>& batch) const {
+    void make(Index i, Batch<T, Host>& batch) const {
         const Index begin = i * options_.batch_size;
         const Index size = std::min(options_.batch_size, data_.size() - begin);
         const Shape& all = data_.images.shape();
         const Index H = all[1], W = all[2], C = all[3];
         const Shape shape = {size, H, W, C};
-        if (!batch.images.defined() || batch.images.shape() != shape) batch.images = Tensor<T, Cpu>(shape);
+        if (!batch.images.defined() || batch.images.shape() != shape) batch.images = Tensor<T, Host>(shape);
         if (!batch.labels.defined() || batch.labels.shape() != Shape{size})
-            batch.labels = Tensor<std::int64_t, Cpu>({size});
+            batch.labels = Tensor<std::int64_t, Host>({size});
         batch.indices.assign(order_.begin() + begin, order_.begin() + begin + size);
         batch.number = i;
 
@@ -78,7 +79,8 @@ public:
 
     // Called by the consumer when it is done with a batch. Where it has kept a handle on a tensor, that memory is its
     // own from now on.
-    static void recycle(Batch<T, Cpu>& batch) {
+    template <Device D>
+    static void recycle(Batch<T, D>& batch) {
         if (batch.images.defined() && !batch.images.is_sole_owner()) batch.images = {};
         if (batch.labels.defined() && !batch.labels.is_sole_owner()) batch.labels = {};
     }

@@ -15,24 +15,32 @@
 
 namespace gradus::inline GRADUS_ABI {
 
+// What makes the batches of a device, on the loader's thread: a source for Prefetch. Host memory is filled directly.
+// data/loader_cuda.cuh has the twins for Cuda, which copies.
+template <class T, class D>
+class DeviceBatches;
+template <class T, HostDevice D>
+class DeviceBatches<T, D> : public EpochBatches<T, D> {
+public:
+    using EpochBatches<T, D>::EpochBatches;
+};
+// The batch in an item of that source.
+template <class T, HostDevice D>
+const Batch<T, D>& received(const Batch<T, D>& item) {
+    return item;
+}
+
 // One pass over a data set. Owns the thread; going out of scope ends it.
 template <FloatingElement T, Device D = Cpu>
 class Epoch {
 public:
     Epoch(const Dataset& data, const LoaderOptions& options, Index epoch, Index first_batch)
-        : prefetch_(EpochBatches<T>(data, options, epoch), first_batch, options.prefetch) {}
+        : prefetch_(DeviceBatches<T, D>(data, options, epoch), first_batch, options.prefetch) {}
 
     // The next batch, or nullptr after the last.
     const Batch<T, D>* next() {
-        Batch<T, Cpu>* made = prefetch_.next();
-        if constexpr (std::same_as<D, Cpu>) {
-            return made;
-        } else {
-            if (!made) return nullptr;
-            on_device_ =
-                Batch<T, D>{made->images.template to<D>(), made->labels.template to<D>(), made->indices, made->number};
-            return &on_device_;
-        }
+        const auto* item = prefetch_.next();
+        return item ? &received(*item) : nullptr;
     }
 
     // For range-for.
@@ -54,14 +62,14 @@ public:
     std::default_sentinel_t end() const { return {}; }
 
 private:
-    Prefetch<EpochBatches<T>> prefetch_;
-    Batch<T, D> on_device_;  // where D has memory of its own
+    Prefetch<DeviceBatches<T, D>> prefetch_;
 };
 
 template <FloatingElement T, Device D = Cpu>
 class Loader {
 public:
-    explicit Loader(Dataset data, LoaderOptions options = {}) : data_(std::move(data)), options_(std::move(options)) {
+    GRADUS_COLD explicit Loader(Dataset data, LoaderOptions options = {})
+        : data_(std::move(data)), options_(std::move(options)) {
         check_dataset(data_);
         GRADUS_CHECK(options_.batch_size > 0, "loader: batch_size is ", options_.batch_size, ", it must be positive");
     }

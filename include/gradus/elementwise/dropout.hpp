@@ -12,6 +12,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "gradus/autograd/variable.hpp"
 
@@ -59,6 +60,7 @@ Variable<T, D> dropout(const Variable<T, D>& x, double p, bool training = true,
     const OperationScope operation("dropout");
     GRADUS_CHECK(p >= 0 && p < 1, "dropout: p must be at least 0 and below 1, got ", p);
     if (!training || p == 0) return x;
+    GRADUS_CHECK(!is_capturing(D{}), "dropout: a graph would draw the same elements every time it is replayed");
     generator.position += generator.position % 2;
     const DropoutMask mask{generator, static_cast<std::uint32_t>(p * 0x1p32), 1 / (1 - p)};
     generator.position += 2 * static_cast<std::uint64_t>((x.shape().numel() + 3) / 4);
@@ -66,9 +68,9 @@ Variable<T, D> dropout(const Variable<T, D>& x, double p, bool training = true,
     Tensor<T, D> y(x.shape());
     dropout_apply(D{}, mask, x.value().template read<1>(), y.template write<1>(), Write::overwrite);
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_shared<DropoutNode<T, D>>(mask);
+    auto node = std::make_unique<DropoutNode<T, D>>(mask);
     node->x = node->input(x);
-    return Variable<T, D>(y, node);
+    return Variable<T, D>(y, std::move(node));
 }
 
 }  // namespace gradus::inline GRADUS_ABI

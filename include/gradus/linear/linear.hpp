@@ -10,6 +10,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "gradus/autograd/variable.hpp"
 
@@ -67,7 +68,7 @@ struct LinearNode final : NodeOf<T, D> {
     Saved<Sum<T>, D> saved_weight;  // where x does
 
     const char* name() const override { return "linear"; }
-    void backward(const Tensor<T, D>& dy) override {
+    GRADUS_GLUE void backward(const Tensor<T, D>& dy) override {
         if (bias.needs_gradient()) {
             GradientTarget<Sum<T>, D> dbias = bias.target();
             linear_backward_bias(D{}, dy.template read<2>(), dbias.template write<1>(), dbias.mode);
@@ -87,8 +88,8 @@ struct LinearNode final : NodeOf<T, D> {
 
 // y = x weight^T + bias with the shapes above. An undefined bias means none. Errors: shapes that do not fit.
 template <FloatingElement T, Device D>
-Variable<T, D> linear(const Variable<T, D>& x, const Variable<Sum<T>, D>& weight,
-                      const Variable<Sum<T>, D>& bias = {}) {
+GRADUS_GLUE Variable<T, D> linear(const Variable<T, D>& x, const Variable<Sum<T>, D>& weight,
+                                  const Variable<Sum<T>, D>& bias = {}) {
     const OperationScope operation("linear");
     GRADUS_CHECK(x.shape().rank() == 2 && weight.shape().rank() == 2,
                  "linear: x must be (N, in) and weight (out, in), got ", x.shape(), " and ", weight.shape());
@@ -103,13 +104,13 @@ Variable<T, D> linear(const Variable<T, D>& x, const Variable<Sum<T>, D>& weight
     linear_forward(D{}, x.value().template read<2>(), weight.value().template read<2>(), bias_view,
                    y.template write<2>());
     if (!needs_gradient(x, weight, bias)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_shared<LinearNode<T, D>>();
+    auto node = std::make_unique<LinearNode<T, D>>();
     node->x = node->input(x);
     node->weight = node->input(weight);
     if (bias.defined()) node->bias = node->input(bias);
     if (weight.requires_grad()) node->saved_x = x.value();
     if (x.requires_grad()) node->saved_weight = weight.value();
-    return Variable<T, D>(y, node);
+    return Variable<T, D>(y, std::move(node));
 }
 
 }  // namespace gradus::inline GRADUS_ABI

@@ -18,7 +18,7 @@
 // Memory   A tile is read along its rows as they lie in memory: neighbouring threads read neighbouring words, whether
 //          the operand is stored transposed or not. It is laid down so that the threads of a warp meet different banks
 //          (columns are padded where rows are written across), and so that what is read most is read without conflict.
-//          tests/linear/tiled_matmul_cuda_test.cpp counts both.
+//          tests/linear/tiled_matmul_counts_cuda_test.cpp counts both.
 // Sums     over k in order, in Sum<T>. Elements that stick out of the matrix count as 0.
 #pragma once
 

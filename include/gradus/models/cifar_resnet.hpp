@@ -31,7 +31,7 @@ struct CifarResNetConfig {
 template <FloatingElement T, Device D = Cpu>
 class CifarResNet final : public Module<T, D> {
 public:
-    explicit CifarResNet(const CifarResNetConfig& config = {})
+    GRADUS_COLD explicit CifarResNet(const CifarResNetConfig& config = {})
         : conv1_(config.channels, cifar_resnet_stages[0].channels, {.kernel = 3, .padding = 1, .bias = false}),
           bn1_(cifar_resnet_stages[0].channels, {.relu = true}),
           fc_(cifar_resnet_stages.back().channels, config.classes) {
@@ -51,11 +51,11 @@ public:
             this->child(text("layer", s + 1), layers_[s]);
         }
         this->child("fc", fc_);
-        for (const Parameter<T, D>& parameter : this->named_parameters())
+        for (const Parameter<Sum<T>, D>& parameter : this->named_parameters())
             if (parameter.layout == FileLayout::oihw) kaiming_normal_(*parameter.variable);
     }
 
-    Variable<T, D> forward(const Variable<T, D>& x) override {
+    GRADUS_GLUE Variable<T, D> forward(const Variable<T, D>& x) override {
         Variable<T, D> y = bn1_(conv1_(x));                    // (N, H, W, 16)
         for (Sequential<T, D>& layer : layers_) y = layer(y);  // (N, H/4, W/4, 64)
         return fc_(global_avg_pool2d(y));                      // (N, classes)

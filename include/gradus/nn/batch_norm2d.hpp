@@ -13,7 +13,7 @@ namespace gradus::inline GRADUS_ABI {
 template <FloatingElement T, Device D = Cpu>
 class BatchNorm2d final : public Module<T, D> {
 public:
-    explicit BatchNorm2d(Index channels, const BatchNormOptions& options = {})
+    GRADUS_COLD explicit BatchNorm2d(Index channels, const BatchNormOptions& options = {})
         : gamma(Tensor<Sum<T>, D>::ones({channels}), true),
           beta(Tensor<Sum<T>, D>::zeros({channels}), true),
           running_mean(Tensor<Sum<T>, D>::zeros({channels})),
@@ -30,14 +30,14 @@ public:
         const LayerScope scope(this->name());
         return this->observed(x, normalise(x, shortcut));
     }
-    Variable<T, D> forward(const Variable<T, D>& x) override { return normalise(x, {}); }
+    GRADUS_GLUE Variable<T, D> forward(const Variable<T, D>& x) override { return normalise(x, {}); }
     const char* type() const override { return options_.relu ? "BatchNorm2d+ReLU" : "BatchNorm2d"; }
 
     Variable<Sum<T>, D> gamma, beta;
     Tensor<Sum<T>, D> running_mean, running_var;
 
 private:
-    Variable<T, D> normalise(const Variable<T, D>& x, const Variable<T, D>& shortcut) {
+    GRADUS_GLUE Variable<T, D> normalise(const Variable<T, D>& x, const Variable<T, D>& shortcut) {
         if (this->is_training()) return batch_norm(x, gamma, beta, running_mean, running_var, options_, shortcut);
         return batch_norm_inference(x, gamma, beta, running_mean, running_var, options_, shortcut);
     }

@@ -20,7 +20,7 @@ struct Conv2dConfig {
 template <FloatingElement T, Device D = Cpu>
 class Conv2d final : public Module<T, D> {
 public:
-    Conv2d(Index in, Index out, const Conv2dConfig& config = {})
+    GRADUS_COLD Conv2d(Index in, Index out, const Conv2dConfig& config = {})
         : options_{.stride = config.stride,
                    .padding = config.padding,
                    .dilation = config.dilation,
@@ -38,7 +38,7 @@ public:
         this->parameter("bias", bias);
     }
 
-    Variable<T, D> forward(const Variable<T, D>& x) override { return conv2d(x, weight, bias, options_); }
+    GRADUS_GLUE Variable<T, D> forward(const Variable<T, D>& x) override { return conv2d(x, weight, bias, options_); }
     const char* type() const override { return "Conv2d"; }
     Index macs(const Shape&, const Shape& output) const override { return output.numel() * fan_in(weight.shape()); }
 

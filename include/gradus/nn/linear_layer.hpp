@@ -14,7 +14,8 @@ struct LinearConfig {
 template <FloatingElement T, Device D = Cpu>
 class Linear final : public Module<T, D> {
 public:
-    Linear(Index in, Index out, const LinearConfig& config = {}) : weight(Tensor<Sum<T>, D>({out, in}), true) {
+    GRADUS_COLD Linear(Index in, Index out, const LinearConfig& config = {})
+        : weight(Tensor<Sum<T>, D>({out, in}), true) {
         GRADUS_CHECK(in > 0 && out > 0, "linear: needs positive sizes, got in ", in, " and out ", out);
         default_uniform_(weight, in);
         this->parameter("weight", weight);
@@ -24,7 +25,7 @@ public:
         this->parameter("bias", bias);
     }
 
-    Variable<T, D> forward(const Variable<T, D>& x) override { return linear(x, weight, bias); }
+    GRADUS_GLUE Variable<T, D> forward(const Variable<T, D>& x) override { return linear(x, weight, bias); }
     const char* type() const override { return "Linear"; }
     Index macs(const Shape& input, const Shape&) const override { return input[0] * weight.value().numel(); }
 

@@ -20,6 +20,7 @@
 
 #include <cmath>
 #include <memory>
+#include <utility>
 
 #include "gradus/autograd/variable.hpp"
 
@@ -148,7 +149,7 @@ struct BatchNormNode final : NodeOf<T, D> {
     bool uses_batch_statistics = true;  // false in inference: mean and rstd do not depend on x
 
     const char* name() const override { return uses_batch_statistics ? "batch_norm" : "batch_norm_inference"; }
-    void backward(const Tensor<T, D>& dy) override {
+    GRADUS_GLUE void backward(const Tensor<T, D>& dy) override {
         const BatchNormSaved<T> saved{saved_x.get().template read<2>(),
                                       matrix_or_absent(saved_y.get()),
                                       {saved_gamma.get().template read<1>(), saved_beta.get().template read<1>(),
@@ -181,17 +182,17 @@ struct BatchNormNode final : NodeOf<T, D> {
     }
 
     // What training and inference share: y from x and given statistics, and the node behind it.
-    static Variable<T, D> apply(const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma,
-                                const Variable<Sum<T>, D>& beta, const Tensor<Sum<T>, D>& mean,
-                                const Tensor<Sum<T>, D>& rstd, bool uses_batch_statistics, bool relu,
-                                const Variable<T, D>& shortcut) {
+    GRADUS_GLUE static Variable<T, D> apply(const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma,
+                                            const Variable<Sum<T>, D>& beta, const Tensor<Sum<T>, D>& mean,
+                                            const Tensor<Sum<T>, D>& rstd, bool uses_batch_statistics, bool relu,
+                                            const Variable<T, D>& shortcut) {
         Tensor<T, D> y(x.shape());
         const BatchNormChannels<Sum<T>> by{gamma.value().template read<1>(), beta.value().template read<1>(),
                                            mean.template read<1>(), rstd.template read<1>()};
         batch_norm_forward(D{}, x.value().template read<2>(), matrix_or_absent(shortcut.value()), by, relu,
                            y.template write<2>());
         if (!gradus::needs_gradient(x, gamma, beta, shortcut)) return Variable<T, D>(y, nullptr);
-        auto node = std::make_shared<BatchNormNode>();
+        auto node = std::make_unique<BatchNormNode>();
         node->x = node->input(x);
         node->gamma = node->input(gamma);
         node->beta = node->input(beta);
@@ -204,7 +205,7 @@ struct BatchNormNode final : NodeOf<T, D> {
         node->rstd = rstd;
         node->relu = relu;
         node->uses_batch_statistics = uses_batch_statistics;
-        return Variable<T, D>(y, node);
+        return Variable<T, D>(y, std::move(node));
     }
 
 private:
@@ -216,10 +217,10 @@ private:
 };
 
 template <class T, class D>
-void check_batch_norm(const char* operation, const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma,
-                      const Variable<Sum<T>, D>& beta, const Tensor<Sum<T>, D>& running_mean,
-                      const Tensor<Sum<T>, D>& running_var, const BatchNormOptions& options,
-                      const Variable<T, D>& shortcut) {
+GRADUS_GLUE void check_batch_norm(const char* operation, const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma,
+                                  const Variable<Sum<T>, D>& beta, const Tensor<Sum<T>, D>& running_mean,
+                                  const Tensor<Sum<T>, D>& running_var, const BatchNormOptions& options,
+                                  const Variable<T, D>& shortcut) {
     GRADUS_CHECK(x.shape().rank() >= 2, operation, ": x needs a batch and channels, (N, ..., C), it is ", x.shape());
     const Shape channels{x.shape()[-1]};
     GRADUS_CHECK(gamma.shape() == channels && beta.shape() == channels && running_mean.shape() == channels &&
@@ -237,9 +238,10 @@ void check_batch_norm(const char* operation, const Variable<T, D>& x, const Vari
 // gamma, beta and the running statistics are (C); an optional shortcut has the shape of x. Errors: fewer than 2 values
 // a channel (their variance is undefined), shapes that do not match. Source: the header's opening.
 template <FloatingElement T, Device D>
-Variable<T, D> batch_norm(const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma, const Variable<Sum<T>, D>& beta,
-                          Tensor<Sum<T>, D>& running_mean, Tensor<Sum<T>, D>& running_var,
-                          const BatchNormOptions& options = {}, const Variable<T, D>& shortcut = {}) {
+GRADUS_GLUE Variable<T, D> batch_norm(const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma,
+                                      const Variable<Sum<T>, D>& beta, Tensor<Sum<T>, D>& running_mean,
+                                      Tensor<Sum<T>, D>& running_var, const BatchNormOptions& options = {},
+                                      const Variable<T, D>& shortcut = {}) {
     const OperationScope operation("batch_norm");
     check_batch_norm("batch_norm", x, gamma, beta, running_mean, running_var, options, shortcut);
     const Index C = x.shape()[-1], M = C > 0 ? x.value().numel() / C : 0;
@@ -255,10 +257,11 @@ Variable<T, D> batch_norm(const Variable<T, D>& x, const Variable<Sum<T>, D>& ga
 
 // Inference: normalises with the running statistics, which are constants here; differentiable all the same.
 template <FloatingElement T, Device D>
-Variable<T, D> batch_norm_inference(const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma,
-                                    const Variable<Sum<T>, D>& beta, const Tensor<Sum<T>, D>& running_mean,
-                                    const Tensor<Sum<T>, D>& running_var, const BatchNormOptions& options = {},
-                                    const Variable<T, D>& shortcut = {}) {
+GRADUS_GLUE Variable<T, D> batch_norm_inference(const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma,
+                                                const Variable<Sum<T>, D>& beta, const Tensor<Sum<T>, D>& running_mean,
+                                                const Tensor<Sum<T>, D>& running_var,
+                                                const BatchNormOptions& options = {},
+                                                const Variable<T, D>& shortcut = {}) {
     const OperationScope operation("batch_norm_inference");
     check_batch_norm("batch_norm_inference", x, gamma, beta, running_mean, running_var, options, shortcut);
     Tensor<Sum<T>, D> rstd(running_var.shape());

@@ -1,8 +1,6 @@
 // pooling/avg_pool2d_cuda.cuh   The CUDA twins of avg_pool2d.hpp: a thread makes a pack of channels of one pixel.
-// Backward gathers: a thread adds up what the windows that read its pixel have for it, so that no two threads add to
-// one dx.
 // Cost     forward reads x once from memory, K*K / (s*s) times from the caches, and writes y; backward the same the
-//          other way around. K*K additions an output: the memory is the bound.
+//          other way around, see pixel_packs_cuda.cuh. K*K additions an output: the memory is the bound.
 #pragma once
 
 #include "gradus/machine/cuda/cuda_memory.hpp"
@@ -39,31 +37,42 @@ void avg_pool2d_forward(Cuda, Array4<const T> x, const PoolWindows& rows, const 
            rows, columns, inputs, outputs, y.data());
 }
 
+// Two blocks a multiprocessor leave 128 registers a thread; left to itself the compiler takes 64 and spills.
 template <class T>  // (1)
-__global__ void __launch_bounds__(stride_threads)
+__global__ void __launch_bounds__(stride_threads, 2)
     avg_pool2d_backward_kernel(const T* dy, PoolWindows rows, PoolWindows columns, PixelPacks inputs,
                                PixelPacks outputs, T* dx, Write mode) {
     constexpr int N = vector_length<T>;
     for (Index item = grid_thread(); item < inputs.total; item += grid_threads()) {
         const PixelPack in = inputs.at<T>(item);
-        const IndexRange is = rows.readers(in.h), js = columns.readers(in.w);
-        Sum<T> sum[N] = {};
+        const IndexRange is = readers_of_two(rows, in.h), js = readers_of_two(columns, in.w);
+        Sum<T> sum[2][2][N] = {};
         for (Index i = is.begin; i < is.end; ++i) {
             const Index height = rows.divisor(i);
             for (Index j = js.begin; j < js.end; ++j) {
                 const Pack<T> slope = load_pack(dy + outputs.index(in.n, i, j, in.c), in.count);
                 const Sum<T> share = 1 / static_cast<Sum<T>>(height * columns.divisor(j));
-                for (int k = 0; k < N; ++k) sum[k] += to_float(slope[k]) * share;
+                for (int a = 0; a < 2; ++a)
+                    for (int b = 0; b < 2; ++b)
+                        if (reads(rows, i, in.h + a) && reads(columns, j, in.w + b))
+                            for (int k = 0; k < N; ++k) sum[a][b][k] += to_float(slope[k]) * share;
             }
         }
-        put_pack(dx + inputs.index(in.n, in.h, in.w, in.c), sum, in.count, mode);
+        const auto put = [&](int a, int b) {
+            if (in.h + a < rows.in && in.w + b < columns.in)
+                put_pack(dx + inputs.index(in.n, in.h + a, in.w + b, in.c), sum[a][b], in.count, mode);
+        };
+        put(0, 0);  // not in a loop, which the compiler might not unroll, and whose index would need an array in memory
+        put(0, 1);
+        put(1, 0);
+        put(1, 1);
     }
 }
 template <class T>
 void avg_pool2d_backward(Cuda, Array4<const T> dy, const PoolWindows& rows, const PoolWindows& columns, Array4<T> dx,
                          Write mode) {
     if (dx.size() == 0) return;
-    const PixelPacks inputs(dx), outputs(dy);
+    const PixelPacks inputs = PixelPacks(dx).squares(), outputs(dy);
     launch(avg_pool2d_backward_kernel<T>, stride_blocks(inputs.total), stride_threads, 0, current_stream(), dy.data(),
            rows, columns, inputs, outputs, dx.data(), mode);
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "gradus/autograd/variable.hpp"
 
@@ -39,7 +40,7 @@ struct GlobalAvgPool2dNode final : NodeOf<T, D> {
     Edge<T, D> x;
 
     const char* name() const override { return "global_avg_pool2d"; }
-    void backward(const Tensor<T, D>& dy) override {
+    GRADUS_GLUE void backward(const Tensor<T, D>& dy) override {
         GradientTarget<T, D> dx = x.target();
         global_avg_pool2d_backward(D{}, dy.template read<2>(), dx.template write<4>(), dx.mode);
     }
@@ -47,16 +48,16 @@ struct GlobalAvgPool2dNode final : NodeOf<T, D> {
 
 // (N, H, W, C) -> (N, C). Errors: another rank, an image without pixels.
 template <FloatingElement T, Device D>
-Variable<T, D> global_avg_pool2d(const Variable<T, D>& x) {
+GRADUS_GLUE Variable<T, D> global_avg_pool2d(const Variable<T, D>& x) {
     const OperationScope operation("global_avg_pool2d");
     GRADUS_CHECK(x.shape().rank() == 4, "global_avg_pool2d: x must be (N, H, W, C), got ", x.shape());
     GRADUS_CHECK(x.shape()[1] > 0 && x.shape()[2] > 0, "global_avg_pool2d: the mean of no pixels, x is ", x.shape());
     Tensor<T, D> y({x.shape()[0], x.shape()[3]});
     global_avg_pool2d_forward(D{}, x.value().template read<4>(), y.template write<2>());
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_shared<GlobalAvgPool2dNode<T, D>>();
+    auto node = std::make_unique<GlobalAvgPool2dNode<T, D>>();
     node->x = node->input(x);
-    return Variable<T, D>(y, node);
+    return Variable<T, D>(y, std::move(node));
 }
 
 }  // namespace gradus::inline GRADUS_ABI

@@ -1,7 +1,7 @@
 // pooling/max_pool2d_cuda.cuh   The CUDA twins of max_pool2d.hpp: a thread makes a pack of channels of one pixel.
-// Backward gathers: a thread looks at the windows that read its pixel, so that no two threads add to one dx.
 // Cost     forward reads x once from memory, K*K / (s*s) times from the caches, and writes y and one byte for each y;
-//          backward the same the other way around. K*K comparisons an output: the memory is the bound.
+//          backward the same the other way around, see pixel_packs_cuda.cuh. K*K comparisons an output: the memory is
+//          the bound.
 #pragma once
 
 #include <cmath>
@@ -76,31 +76,45 @@ void max_pool2d_forward(Cuda, Array4<const T> x, const PoolWindows& rows, const 
            rows, columns, inputs, outputs, y.data(), winner.data());
 }
 
+// Two blocks a multiprocessor leave 128 registers a thread; left to itself the compiler takes 64 and spills.
 template <class T>  // (1)
-__global__ void __launch_bounds__(stride_threads)
+__global__ void __launch_bounds__(stride_threads, 2)
     max_pool2d_backward_kernel(const T* dy, const std::uint8_t* winner, PoolWindows rows, PoolWindows columns,
                                PixelPacks inputs, PixelPacks outputs, T* dx, Write mode) {
     constexpr int N = vector_length<T>;
     for (Index item = grid_thread(); item < inputs.total; item += grid_threads()) {
         const PixelPack in = inputs.at<T>(item);
-        const IndexRange is = rows.readers(in.h), js = columns.readers(in.w);
-        Sum<T> sum[N] = {};
+        const IndexRange is = readers_of_two(rows, in.h), js = readers_of_two(columns, in.w);
+        Sum<T> sum[2][2][N] = {};
         for (Index i = is.begin; i < is.end; ++i)
             for (Index j = js.begin; j < js.end; ++j) {
                 const Index from = outputs.index(in.n, i, j, in.c);
                 const PlacePack<T> place = load_places<T>(winner + from, in.count);
                 const Pack<T> slope = load_pack(dy + from, in.count);
-                const Index here = place_in_window(rows, columns, i, j, in.h, in.w);
-                for (int k = 0; k < N; ++k) sum[k] += place[k] == here ? to_float(slope[k]) : Sum<T>(0);
+                // A column that a window does not read would have the number of another place; a row has one of none.
+                for (int b = 0; b < 2; ++b) {
+                    if (!reads(columns, j, in.w + b)) continue;
+                    for (int a = 0; a < 2; ++a) {
+                        const Index here = place_in_window(rows, columns, i, j, in.h + a, in.w + b);
+                        for (int k = 0; k < N; ++k) sum[a][b][k] += place[k] == here ? to_float(slope[k]) : Sum<T>(0);
+                    }
+                }
             }
-        put_pack(dx + inputs.index(in.n, in.h, in.w, in.c), sum, in.count, mode);
+        const auto put = [&](int a, int b) {
+            if (in.h + a < rows.in && in.w + b < columns.in)
+                put_pack(dx + inputs.index(in.n, in.h + a, in.w + b, in.c), sum[a][b], in.count, mode);
+        };
+        put(0, 0);  // not in a loop, which the compiler might not unroll, and whose index would need an array in memory
+        put(0, 1);
+        put(1, 0);
+        put(1, 1);
     }
 }
 template <class T>
 void max_pool2d_backward(Cuda, Array4<const T> dy, Array4<const std::uint8_t> winner, const PoolWindows& rows,
                          const PoolWindows& columns, Array4<T> dx, Write mode) {
     if (dx.size() == 0) return;
-    const PixelPacks inputs(dx), outputs(dy);
+    const PixelPacks inputs = PixelPacks(dx).squares(), outputs(dy);
     launch(max_pool2d_backward_kernel<T>, stride_blocks(inputs.total), stride_threads, 0, current_stream(), dy.data(),
            winner.data(), rows, columns, inputs, outputs, dx.data(), mode);
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "gradus/shaping/rows.hpp"
 
@@ -24,14 +25,14 @@ struct PadNode final : NodeOf<T, D> {
 
     explicit PadNode(const Rows& r) : rows(r) {}
     const char* name() const override { return "pad"; }
-    void backward(const Tensor<T, D>& dy) override {
+    GRADUS_GLUE void backward(const Tensor<T, D>& dy) override {
         GradientTarget<T, D> dx = x.target();
         take_rows(D{}, rows, dy.template read<1>(), dx.template write<1>(), dx.mode);
     }
 };
 
 template <FloatingElement T, Device D>
-Variable<T, D> pad(const Variable<T, D>& x, int dimension, const PadOptions& options) {
+GRADUS_GLUE Variable<T, D> pad(const Variable<T, D>& x, int dimension, const PadOptions& options) {
     const OperationScope operation("pad");
     GRADUS_CHECK(options.before >= 0 && options.after >= 0, "pad: needs at least 0 zeros before and after, got ",
                  options.before, " and ", options.after);
@@ -44,9 +45,9 @@ Variable<T, D> pad(const Variable<T, D>& x, int dimension, const PadOptions& opt
     Tensor<T, D> y(shape);
     place_rows(D{}, rows, x.value().template read<1>(), y.template write<1>(), Rest::zero, Write::overwrite);
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_shared<PadNode<T, D>>(rows);
+    auto node = std::make_unique<PadNode<T, D>>(rows);
     node->x = node->input(x);
-    return Variable<T, D>(y, node);
+    return Variable<T, D>(y, std::move(node));
 }
 
 }  // namespace gradus::inline GRADUS_ABI

@@ -11,6 +11,7 @@
 
 #include <limits>
 #include <memory>
+#include <utility>
 
 #include "gradus/shaping/rows.hpp"
 
@@ -30,14 +31,14 @@ struct SliceNode final : NodeOf<T, D> {
 
     explicit SliceNode(const Rows& r) : rows(r) {}
     const char* name() const override { return "slice"; }
-    void backward(const Tensor<T, D>& dy) override {
+    GRADUS_GLUE void backward(const Tensor<T, D>& dy) override {
         GradientTarget<T, D> dx = x.target();
         place_rows(D{}, rows, dy.template read<1>(), dx.template write<1>(), Rest::zero, dx.mode);
     }
 };
 
 template <FloatingElement T, Device D>
-Variable<T, D> slice(const Variable<T, D>& x, int dimension, const SliceOptions& options = {}) {
+GRADUS_GLUE Variable<T, D> slice(const Variable<T, D>& x, int dimension, const SliceOptions& options = {}) {
     const OperationScope operation("slice");
     Rows rows = Rows::along("slice", x.shape(), dimension);
     const Index start = options.start < 0 ? options.start + rows.R : options.start;
@@ -55,9 +56,9 @@ Variable<T, D> slice(const Variable<T, D>& x, int dimension, const SliceOptions&
     Tensor<T, D> y(shape);
     take_rows(D{}, rows, x.value().template read<1>(), y.template write<1>(), Write::overwrite);
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_shared<SliceNode<T, D>>(rows);
+    auto node = std::make_unique<SliceNode<T, D>>(rows);
     node->x = node->input(x);
-    return Variable<T, D>(y, node);
+    return Variable<T, D>(y, std::move(node));
 }
 
 }  // namespace gradus::inline GRADUS_ABI

@@ -27,6 +27,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "gradus/autograd/variable.hpp"
@@ -149,7 +150,7 @@ struct CrossEntropyNode final : NodeOf<Sum<T>, D> {
     Tensor<Sum<T>, D> m, s, scale;
 
     const char* name() const override { return data.soft.get().defined() ? "soft_cross_entropy" : "cross_entropy"; }
-    void backward(const Tensor<Sum<T>, D>& dloss) override {
+    GRADUS_GLUE void backward(const Tensor<Sum<T>, D>& dloss) override {
         GradientTarget<T, D> dlogits = logits.target();
         cross_entropy_backward(D{}, saved_logits.get().template read<2>(), data.targets(), m.template read<1>(),
                                s.template read<1>(), scale.template read<1>(), dloss.template read<1>(),
@@ -157,11 +158,12 @@ struct CrossEntropyNode final : NodeOf<Sum<T>, D> {
     }
 
     // The loss, recorded where the logits need a gradient.
-    static Variable<Sum<T>, D> record(const Variable<T, D>& logits, const CrossEntropyData<T, D>& data,
-                                      Reduction reduction) {
+    GRADUS_GLUE static Variable<Sum<T>, D> record(const Variable<T, D>& logits, const CrossEntropyData<T, D>& data,
+                                                  Reduction reduction) {
         using S = Sum<T>;
         const Index N = logits.shape()[0];
-        Tensor<S, D> m({N}), s({N}), loss({N}), scale = Tensor<S, D>::ones({1});
+        Tensor<S, D> m({N}), s({N}), loss({N});
+        Tensor<S, D> scale = reduction == Reduction::none ? Tensor<S, D>::ones({1}) : Tensor<S, D>({1});
         cross_entropy_forward(D{}, logits.value().template read<2>(), data.targets(), m.template write<1>(),
                               s.template write<1>(), loss.template write<1>());
         if (reduction != Reduction::none) {
@@ -171,20 +173,20 @@ struct CrossEntropyNode final : NodeOf<Sum<T>, D> {
             loss = total;
         }
         if (!needs_gradient(logits)) return Variable<S, D>(loss, nullptr);
-        auto node = std::make_shared<CrossEntropyNode>();
+        auto node = std::make_unique<CrossEntropyNode>();
         node->logits = node->input(logits);
         node->saved_logits = logits.value();
         node->data = data;
         node->m = m;
         node->s = s;
         node->scale = scale;
-        return Variable<S, D>(loss, node);
+        return Variable<S, D>(loss, std::move(node));
     }
 };
 
 template <class T, class D>
-CrossEntropyData<T, D> cross_entropy_data(const char* operation, const Variable<T, D>& logits,
-                                          const CrossEntropyOptions& options) {
+GRADUS_GLUE CrossEntropyData<T, D> cross_entropy_data(const char* operation, const Variable<T, D>& logits,
+                                                      const CrossEntropyOptions& options) {
     GRADUS_CHECK(logits.shape().rank() == 2 && logits.shape()[1] > 0, operation, ": logits must be (N, classes), got ",
                  logits.shape());
     const Index K = logits.shape()[1];
@@ -210,8 +212,8 @@ CrossEntropyData<T, D> cross_entropy_data(const char* operation, const Variable<
 
 // The loss of logits (N, K) against labels (N). Errors: shapes that do not fit, a label that is no class.
 template <FloatingElement T, Device D>
-Variable<Sum<T>, D> cross_entropy(const Variable<T, D>& logits, const Tensor<std::int64_t, D>& labels,
-                                  const CrossEntropyOptions& options = {}) {
+GRADUS_GLUE Variable<Sum<T>, D> cross_entropy(const Variable<T, D>& logits, const Tensor<std::int64_t, D>& labels,
+                                              const CrossEntropyOptions& options = {}) {
     const OperationScope operation("cross_entropy");
     CrossEntropyData<T, D> data = cross_entropy_data("cross_entropy", logits, options);
     GRADUS_CHECK(labels.shape() == Shape{logits.shape()[0]}, "cross_entropy: logits of shape ", logits.shape(),
@@ -224,8 +226,8 @@ Variable<Sum<T>, D> cross_entropy(const Variable<T, D>& logits, const Tensor<std
 // The loss of logits (N, K) against soft targets q (N, K), of which no gradient is taken. There is no smoothing here:
 // mix it into q. Errors: shapes that do not fit, label_smoothing.
 template <FloatingElement T, Device D>
-Variable<Sum<T>, D> soft_cross_entropy(const Variable<T, D>& logits, const Tensor<Sum<T>, D>& targets,
-                                       const CrossEntropyOptions& options = {}) {
+GRADUS_GLUE Variable<Sum<T>, D> soft_cross_entropy(const Variable<T, D>& logits, const Tensor<Sum<T>, D>& targets,
+                                                   const CrossEntropyOptions& options = {}) {
     const OperationScope operation("soft_cross_entropy");
     CrossEntropyData<T, D> data = cross_entropy_data("soft_cross_entropy", logits, options);
     GRADUS_CHECK(targets.shape() == logits.shape(), "soft_cross_entropy: logits of shape ", logits.shape(),

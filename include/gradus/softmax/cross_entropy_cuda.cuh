@@ -12,7 +12,7 @@
 
 namespace gradus::inline GRADUS_ABI {
 
-// t(n, k) for the team's row n: the label is read once, soft targets and weights in runs.
+// t(n, k) for the team's row n: soft targets and weights are read in runs, labels are those of the block's rows.
 template <class T, int N>
 struct TargetRow {
     using Tile = typename RowShare<T, N>::Tile;
@@ -21,10 +21,11 @@ struct TargetRow {
     std::int64_t label;
     bool counts;
 
-    __device__ __forceinline__ TargetRow(const CrossEntropyTargets<Sum<T>>& targets, const RowShare<T, N>& share)
+    __device__ __forceinline__ TargetRow(const CrossEntropyTargets<Sum<T>>& targets, const RowShare<T, N>& share,
+                                         const std::int64_t* labels)
         : by(targets), mine(share), label(-1), counts(mine.has_part()) {
         if (!mine.has_part() || by.labels.size() == 0) return;
-        label = by.labels(mine.row);
+        label = labels[mine.number];
         counts = label != by.ignore_index;
     }
     // 0 behind the row.
@@ -47,14 +48,19 @@ struct TargetRow {
 };
 
 template <class T, int N>
-__global__ void __launch_bounds__(team_block)
+__global__ void __launch_bounds__(team_block, team_blocks<T>)
     cross_entropy_forward_kernel(const T* z, CrossEntropyTargets<Sum<T>> targets, Sum<T>* m, Sum<T>* s, Sum<T>* loss,
                                  RowTeams teams) {
     GRADUS_SHARED(Sum<T>, shared, [team_warps]);
+    GRADUS_SHARED(std::int64_t, labels, [team_block]);
+    GRADUS_SHARED(Sum<T>, results, [3][team_block]);
     const RowShare<T, N> mine(teams);
+    const RowOfThread one(teams);
+    if (one.is_there && targets.labels.size() > 0) labels[one.number] = targets.labels(one.row);
+    __syncthreads();
     typename RowShare<T, N>::Tile v, t;
     const SoftmaxSums<Sum<T>> sums = softmax_sums(mine, z, v, shared);
-    const TargetRow<T, N> target(targets, mine);
+    const TargetRow<T, N> target(targets, mine, labels);
     const Sum<T> log_s = Math::log(sums.s);
     Sum<T> sum = 0;
     for (Index tile = teams.last_tile(); tile >= 0 && target.counts; tile -= teams.tile()) {
@@ -66,19 +72,26 @@ __global__ void __launch_bounds__(team_block)
     }
     sum = team_reduce(sum, teams.threads, shared, AddTwo{});
     if (mine.has_part() && mine.rank == 0) {
-        m[mine.row] = sums.m;
-        s[mine.row] = sums.s;
-        loss[mine.row] = sum;
+        results[0][mine.number] = sums.m;
+        results[1][mine.number] = sums.s;
+        results[2][mine.number] = sum;
     }
+    __syncthreads();
+    if (!one.is_there) return;
+    m[one.row] = results[0][one.number];
+    s[one.row] = results[1][one.number];
+    loss[one.row] = results[2][one.number];
 }
 template <class T>
 void cross_entropy_forward(Cuda, Matrix<const T> z, const CrossEntropyTargets<Sum<T>>& t, Vector<Sum<T>> m,
                            Vector<Sum<T>> s, Vector<Sum<T>> loss) {
     if (z.size() == 0) return;
-    const int N = run_length<T>(z.shape()[1]);
-    const RowTeams teams(z.shape()[0], z.shape()[1], N);
-    launch(N > 1 ? cross_entropy_forward_kernel<T, vector_length<T>> : cross_entropy_forward_kernel<T, 1>,
-           teams.blocks(), team_block, 0, current_stream(), z.data(), t, m.data(), s.data(), loss.data(), teams);
+    with_run_length<T>(z.shape()[1], {z.data()}, [&](auto length) {
+        constexpr int N = decltype(length)::value;
+        const RowTeams teams(z.shape()[0], z.shape()[1], N);
+        launch(cross_entropy_forward_kernel<T, N>, teams.blocks(), team_block, 0, current_stream(), z.data(), t,
+               m.data(), s.data(), loss.data(), teams);
+    });
 }
 
 // Where there are more rows than this, every block adds up so many of them, and a last block adds the blocks' sums.
@@ -130,12 +143,22 @@ void cross_entropy_total(Cuda, Vector<const S> loss, const CrossEntropyTargets<S
 }
 
 template <class T, int N>
-__global__ void __launch_bounds__(team_block)
+__global__ void __launch_bounds__(team_block, team_blocks<T>)
     cross_entropy_backward_kernel(const T* z, CrossEntropyTargets<Sum<T>> targets, const Sum<T>* m, const Sum<T>* s,
                                   const Sum<T>* scale, Vector<const Sum<T>> dloss, T* dz, RowTeams teams, Write mode) {
     GRADUS_SHARED(Sum<T>, shared, [team_warps]);
+    GRADUS_SHARED(std::int64_t, labels, [team_block]);
+    GRADUS_SHARED(Sum<T>, of_rows, [3][team_block]);
     const RowShare<T, N> mine(teams);
-    const TargetRow<T, N> target(targets, mine);
+    const RowOfThread one(teams);
+    if (one.is_there) {
+        if (targets.labels.size() > 0) labels[one.number] = targets.labels(one.row);
+        of_rows[0][one.number] = m[one.row];
+        of_rows[1][one.number] = s[one.row];
+        of_rows[2][one.number] = scale[0] * dloss(dloss.size() == 1 ? 0 : one.row);
+    }
+    __syncthreads();
+    const TargetRow<T, N> target(targets, mine, labels);
     typename RowShare<T, N>::Tile v, t;
     Sum<T> mass = 0;
     for (Index tile = 0; tile < teams.K; tile += teams.tile()) {
@@ -146,8 +169,8 @@ __global__ void __launch_bounds__(team_block)
     mass = team_reduce(mass, teams.threads, shared, AddTwo{});
     if (!mine.has_part()) return;
     // A row that does not count is computed too: its zeros become NaN where its logits have no softmax.
-    const Sum<T> d = target.counts ? scale[0] * dloss(dloss.size() == 1 ? 0 : mine.row) : Sum<T>(0);
-    const Sum<T> largest = m[mine.row], share = mass / s[mine.row];
+    const Sum<T> largest = of_rows[0][mine.number], share = mass / of_rows[1][mine.number];
+    const Sum<T> d = target.counts ? of_rows[2][mine.number] : Sum<T>(0);
     for (Index tile = teams.last_tile(); tile >= 0; tile -= teams.tile()) {
         mine.load(z, tile, 0, v);
         if (tile < teams.last_tile()) target.load(tile, t);
@@ -161,11 +184,12 @@ void cross_entropy_backward(Cuda, Matrix<const T> z, const CrossEntropyTargets<S
                             Vector<const Sum<T>> s, Vector<const Sum<T>> scale, Vector<const Sum<T>> dloss,
                             Matrix<T> dz, Write mode) {
     if (z.size() == 0) return;
-    const int N = run_length<T>(z.shape()[1]);
-    const RowTeams teams(z.shape()[0], z.shape()[1], N);
-    launch(N > 1 ? cross_entropy_backward_kernel<T, vector_length<T>> : cross_entropy_backward_kernel<T, 1>,
-           teams.blocks(), team_block, 0, current_stream(), z.data(), t, m.data(), s.data(), scale.data(), dloss,
-           dz.data(), teams, mode);
+    with_run_length<T>(z.shape()[1], {z.data(), dz.data()}, [&](auto length) {
+        constexpr int N = decltype(length)::value;
+        const RowTeams teams(z.shape()[0], z.shape()[1], N);
+        launch(cross_entropy_backward_kernel<T, N>, teams.blocks(), team_block, 0, current_stream(), z.data(), t,
+               m.data(), s.data(), scale.data(), dloss, dz.data(), teams, mode);
+    });
 }
 
 struct IsNoClass {
@@ -177,8 +201,10 @@ struct IsNoClass {
         return (label < 0 || label >= classes) && label != ignore_index;
     }
 };
+// Not within a graph, where the host cannot wait for an answer: a label that is no class goes unnoticed there.
 inline void check_labels(Cuda, const char* operation, Vector<const std::int64_t> labels, Index classes,
                          std::int64_t ignore_index) {
+    if (is_capturing(Cuda{})) return;
     const Index n = find_first(labels.size(), IsNoClass{labels.data(), classes, ignore_index});
     if (n == labels.size()) return;
     check_label(operation, element_on_host(labels.data() + n), n, labels.size(), classes, ignore_index);

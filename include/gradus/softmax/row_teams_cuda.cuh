@@ -1,10 +1,11 @@
 // softmax/row_teams_cuda.cuh   Teams of threads, one for each row: what softmax and cross entropy share on the card.
 // Problem  A row needs its maximum before the first exponential, and the sum of the exponentials before the first
 //          result. Reading it three times would cost three times the memory's time.
-// Answer   A team of threads holds a tile of the row in registers: 16 elements a thread in packs, 8 where rows are not
-//          made of packs (run.hpp), each of which needs an address. Rows of up to 512 elements (256) are for a part of
-//          a warp, 1, 2, 4, ... 32 threads, so that a warp with short rows has several of them; longer rows are for a
-//          block. Neighbouring threads hold neighbouring runs: loads are coalesced.
+// Answer   A team of threads holds a tile of the row in registers: 16 elements a thread in words of up to 16 bytes
+//          (with_run_length in run.hpp), 8 where an odd row makes every element a word, which needs an address. Rows of
+//          up to 512 elements (256) are for a part of a warp, 1, 2, 4, ... 32 threads, so that a warp with short rows
+//          has several of them; longer rows are for a block. Neighbouring threads hold neighbouring runs: loads are
+//          coalesced.
 //          A row of one tile, up to 4,096 elements (2,048), is read once. A longer one is read twice: tile by tile,
 //          first for the sums, then in the opposite order for the results, because the last tile is still in registers.
 // Sums     in one pass over the tiles (Milakov, Gimelshein 2018, arXiv 1805.02867): where a tile has a larger maximum
@@ -38,7 +39,8 @@ struct RowTeams {
         while (threads < 32 && threads < runs) threads *= 2;
         if (K > 32 * elements) threads = team_block;
     }
-    unsigned blocks() const { return blocks_for(M, static_cast<unsigned>(team_block / threads)); }
+    GRADUS_HOST_DEVICE int rows_of_block() const { return team_block / threads; }
+    unsigned blocks() const { return blocks_for(M, static_cast<unsigned>(rows_of_block())); }
 
     // Which elements of a row a team holds at a time: those from 0 on, or from tile() on, ... or from last_tile() on.
     GRADUS_HOST_DEVICE Index tile() const { return Index{threads} * elements; }
@@ -52,12 +54,14 @@ struct RowShare {
     using Tile = Sum<T>[runs][N];
 
     RowTeams teams;
+    int number;  // of the row in the block
     Index row;
     int rank;  // in the team
 
     __device__ explicit RowShare(const RowTeams& by)
         : teams(by),
-          row(Index(blockIdx.x) * (team_block / by.threads) + static_cast<int>(threadIdx.x) / by.threads),
+          number(static_cast<int>(threadIdx.x) / by.threads),
+          row(Index(blockIdx.x) * by.rows_of_block() + number),
           rank(static_cast<int>(threadIdx.x) % by.threads) {}
 
     // Threads of the last block may have no row, and threads of a team no element. They go through all reductions with
@@ -71,12 +75,18 @@ struct RowShare {
     }
     __device__ __forceinline__ int at(int r) const { return (r * teams.threads + rank) * N; }
 
-    // Of the matrix x, or (load_row) of a row of numbers, which may be of type Sum<T>.
+    // Of the matrix x, which with_run_length has seen, or (load_row) of a row of numbers anywhere.
     __device__ __forceinline__ void load(const T* x, Index tile, Sum<T> behind_the_row, Tile& v) const {
-        load_row(x + row * teams.K, tile, behind_the_row, v);
+        const T* const from = x + row * teams.K + tile;
+        const int size = size_of(tile);
+        for (int r = 0; r < runs; ++r) {
+            if (at(r) < size)
+                load_words(from + at(r), v[r]);
+            else
+                for (int i = 0; i < N; ++i) v[r][i] = behind_the_row;
+        }
     }
-    template <class U>
-    __device__ __forceinline__ void load_row(const U* numbers, Index tile, Sum<T> behind_the_row, Tile& v) const {
+    __device__ __forceinline__ void load_row(const Sum<T>* numbers, Index tile, Sum<T> behind_the_row, Tile& v) const {
         const int size = size_of(tile);
         for (int r = 0; r < runs; ++r) {
             if (at(r) < size)
@@ -89,8 +99,21 @@ struct RowShare {
         T* const to = y + row * teams.K + tile;
         const int size = size_of(tile);
         for (int r = 0; r < runs; ++r)
-            if (at(r) < size) put_run(to + at(r), v[r], mode);
+            if (at(r) < size) put_words(to + at(r), v[r], mode);
     }
+};
+
+// What there is one of for each row, a label or a sum, is read and written by neighbouring threads for neighbouring
+// rows, and goes to the teams, and back, through shared memory: else every team would move 32 bytes, a sector, for it.
+struct RowOfThread {
+    int number;  // in the block
+    Index row;
+    bool is_there;
+
+    __device__ explicit RowOfThread(const RowTeams& teams)
+        : number(static_cast<int>(threadIdx.x)),
+          row(Index(blockIdx.x) * teams.rows_of_block() + number),
+          is_there(number < teams.rows_of_block() && row < teams.M) {}
 };
 
 struct AddTwo {
@@ -105,6 +128,12 @@ struct LargerOfTwo {
         return b > a ? b : a;
     }
 };
+
+// For __launch_bounds__: the blocks that a multiprocessor must have room for, 0 as the compiler likes. In double it
+// would like too many, and spill. Few blocks are enough: 256 threads with 16 elements each are 8 to 32 KB on the way,
+// and the memory of an A100 delivers 8.6 KB to a multiprocessor (1555 GB/s, 108 of them) in the 600 ns of a load.
+template <class T>
+inline constexpr int team_blocks = sizeof(Sum<T>) == 4 ? 0 : 1;
 
 // The values of a team's threads, combined; in every one of them. `shared` has room for one value of every warp.
 template <class S, class Combine>

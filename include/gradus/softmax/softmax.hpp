@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <utility>
 
 #include "gradus/autograd/variable.hpp"
 
@@ -74,7 +75,7 @@ struct SoftmaxNode final : NodeOf<T, D> {
     Saved<T, D> saved_y;
 
     const char* name() const override { return "softmax"; }
-    void backward(const Tensor<T, D>& dy) override {
+    GRADUS_GLUE void backward(const Tensor<T, D>& dy) override {
         GradientTarget<T, D> dx = x.target();
         softmax_backward(D{}, saved_y.get().template read<2>(), dy.template read<2>(), dx.template write<2>(), dx.mode);
     }
@@ -85,7 +86,7 @@ struct LogSoftmaxNode final : NodeOf<T, D> {
     Saved<T, D> saved_y;
 
     const char* name() const override { return "log_softmax"; }
-    void backward(const Tensor<T, D>& dy) override {
+    GRADUS_GLUE void backward(const Tensor<T, D>& dy) override {
         GradientTarget<T, D> dx = x.target();
         log_softmax_backward(D{}, saved_y.get().template read<2>(), dy.template read<2>(), dx.template write<2>(),
                              dx.mode);
@@ -94,32 +95,32 @@ struct LogSoftmaxNode final : NodeOf<T, D> {
 
 // Of (M, ..., K), over K. Errors: fewer than 2 dimensions, K = 0.
 template <FloatingElement T, Device D>
-Variable<T, D> softmax(const Variable<T, D>& x) {
+GRADUS_GLUE Variable<T, D> softmax(const Variable<T, D>& x) {
     const OperationScope operation("softmax");
     GRADUS_CHECK(x.shape().rank() >= 2 && x.shape()[-1] > 0, "softmax: x must be (M, ..., K) with K > 0, got ",
                  x.shape());
     Tensor<T, D> y(x.shape());
     softmax_forward(D{}, x.value().template read<2>(), y.template write<2>());
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_shared<SoftmaxNode<T, D>>();
+    auto node = std::make_unique<SoftmaxNode<T, D>>();
     node->x = node->input(x);
     node->saved_y = y;
-    return Variable<T, D>(y, node);
+    return Variable<T, D>(y, std::move(node));
 }
 
 // The logarithm of softmax(x), with the same shapes and errors.
 template <FloatingElement T, Device D>
-Variable<T, D> log_softmax(const Variable<T, D>& x) {
+GRADUS_GLUE Variable<T, D> log_softmax(const Variable<T, D>& x) {
     const OperationScope operation("log_softmax");
     GRADUS_CHECK(x.shape().rank() >= 2 && x.shape()[-1] > 0, "log_softmax: x must be (M, ..., K) with K > 0, got ",
                  x.shape());
     Tensor<T, D> y(x.shape());
     log_softmax_forward(D{}, x.value().template read<2>(), y.template write<2>());
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_shared<LogSoftmaxNode<T, D>>();
+    auto node = std::make_unique<LogSoftmaxNode<T, D>>();
     node->x = node->input(x);
     node->saved_y = y;
-    return Variable<T, D>(y, node);
+    return Variable<T, D>(y, std::move(node));
 }
 
 }  // namespace gradus::inline GRADUS_ABI

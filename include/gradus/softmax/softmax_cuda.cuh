@@ -28,7 +28,7 @@ struct LogSoftmaxFormula {
 };
 
 template <class Formula, class T, int N>
-__global__ void __launch_bounds__(team_block) softmax_forward_kernel(const T* x, T* y, RowTeams teams) {
+__global__ void __launch_bounds__(team_block, team_blocks<T>) softmax_forward_kernel(const T* x, T* y, RowTeams teams) {
     GRADUS_SHARED(Sum<T>, shared, [team_warps]);
     const RowShare<T, N> mine(teams);
     typename RowShare<T, N>::Tile v;
@@ -43,7 +43,7 @@ __global__ void __launch_bounds__(team_block) softmax_forward_kernel(const T* x,
 }
 
 template <class Formula, class T, int N>
-__global__ void __launch_bounds__(team_block)
+__global__ void __launch_bounds__(team_block, team_blocks<T>)
     softmax_backward_kernel(const T* y, const T* dy, T* dx, RowTeams teams, Write mode) {
     GRADUS_SHARED(Sum<T>, shared, [team_warps]);
     const RowShare<T, N> mine(teams);
@@ -70,18 +70,22 @@ __global__ void __launch_bounds__(team_block)
 template <class Formula, class T>
 void softmax_forward_cuda(Matrix<const T> x, Matrix<T> y) {
     if (x.size() == 0) return;
-    const int N = run_length<T>(x.shape()[1]);
-    const RowTeams teams(x.shape()[0], x.shape()[1], N);
-    launch(N > 1 ? softmax_forward_kernel<Formula, T, vector_length<T>> : softmax_forward_kernel<Formula, T, 1>,
-           teams.blocks(), team_block, 0, current_stream(), x.data(), y.data(), teams);
+    with_run_length<T>(x.shape()[1], {x.data(), y.data()}, [&](auto length) {
+        constexpr int N = decltype(length)::value;
+        const RowTeams teams(x.shape()[0], x.shape()[1], N);
+        launch(softmax_forward_kernel<Formula, T, N>, teams.blocks(), team_block, 0, current_stream(), x.data(),
+               y.data(), teams);
+    });
 }
 template <class Formula, class T>
 void softmax_backward_cuda(Matrix<const T> y, Matrix<const T> dy, Matrix<T> dx, Write mode) {
     if (y.size() == 0) return;
-    const int N = run_length<T>(y.shape()[1]);
-    const RowTeams teams(y.shape()[0], y.shape()[1], N);
-    launch(N > 1 ? softmax_backward_kernel<Formula, T, vector_length<T>> : softmax_backward_kernel<Formula, T, 1>,
-           teams.blocks(), team_block, 0, current_stream(), y.data(), dy.data(), dx.data(), teams, mode);
+    with_run_length<T>(y.shape()[1], {y.data(), dy.data(), dx.data()}, [&](auto length) {
+        constexpr int N = decltype(length)::value;
+        const RowTeams teams(y.shape()[0], y.shape()[1], N);
+        launch(softmax_backward_kernel<Formula, T, N>, teams.blocks(), team_block, 0, current_stream(), y.data(),
+               dy.data(), dx.data(), teams, mode);
+    });
 }
 
 template <class T>

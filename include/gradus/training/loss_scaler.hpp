@@ -11,7 +11,7 @@
 // Here is only how S moves, which is the same for every network and device:
 //     LossScaler scaler;
 //     loss.backward(Tensor<float>::scalar(static_cast<float>(scaler.scale())));
-//     const bool finite = unscale_gradients(sgd.groups(), scaler.scale());         clip after this line, not before
+//     const bool finite = unscale_gradients(sgd.groups(), scaler.scale());         clip (clip_grad.hpp) after this line
 //     if (scaler.update(finite)) sgd.step(lr);
 // BFloat16 reaches as far down as float and needs none of this. Weights are no matter here: they are float in every
 // network of Gradus ("master weights"), because 1 + 0.0004 is 1 in Half.

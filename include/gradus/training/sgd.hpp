@@ -10,7 +10,7 @@
 // Deviates as PyTorch does, the rate is not part of v (Sutskever et al. have it there): they differ once the rate
 //          changes.
 // Shapes   w, g, v are of one shape; the kernels see them flat, as (N).
-// Cost     one pass: reads w, g, v and writes w, v. Twin: sgd_cpu.hpp
+// Cost     one pass: reads w, g, v and writes w, v. Twins: sgd_cpu.hpp, sgd_cuda.cuh
 #pragma once
 
 #include <cmath>
@@ -46,6 +46,28 @@ void sgd_step(Reference, Vector<P> w, Vector<const P> g, SgdRule<P> rule) {
     for (Index i = 0; i < w.size(); ++i) w(i) -= rule.lr * (g(i) + rule.decay * w(i));
 }
 
+// A parameter of a step, and its numbers. Without momentum v is empty.
+template <class P>
+struct SgdParameter {
+    Vector<P> w;
+    Vector<const P> g;
+    Vector<P> v;
+    SgdRule<P> rule;
+};
+
+// The steps of all parameters. A card makes them together, because most are too small for a launch of their own. Where
+// `rate` is not empty each rule's lr is a factor to it.
+template <HostDevice D, class P>
+void sgd_steps(D, const std::vector<SgdParameter<P>>& parameters, Vector<const P> rate) {
+    for (auto [w, g, v, rule] : parameters) {
+        if (rate.size() > 0) rule.lr *= rate(0);
+        if (rule.momentum == 0)
+            sgd_step(D{}, w, g, rule);
+        else
+            sgd_step(D{}, w, g, v, rule);
+    }
+}
+
 // Parameters that are treated alike. Each of the group's rates is the step's rate times lr_scale.
 template <FloatingElement P, Device D = Cpu>
 struct ParameterGroup {
@@ -57,7 +79,8 @@ struct ParameterGroup {
 // Decays the weights (rank 2 and more) only, not the biases and not gamma and beta of normalisations: Jia et al. 2018,
 // arXiv 1807.11205; He T. et al. 2018, "Bag of Tricks", arXiv 1812.01187, section 3.1.
 template <FloatingElement P, Device D>
-std::vector<ParameterGroup<P, D>> no_bias_decay(const std::vector<Variable<P, D>>& parameters, double weight_decay) {
+GRADUS_COLD std::vector<ParameterGroup<P, D>> no_bias_decay(const std::vector<Variable<P, D>>& parameters,
+                                                            double weight_decay) {
     ParameterGroup<P, D> decayed{{}, weight_decay}, plain{{}, 0};
     for (const Variable<P, D>& parameter : parameters)
         (parameter.shape().rank() >= 2 ? decayed : plain).parameters.push_back(parameter);
@@ -79,7 +102,7 @@ struct SgdConfig {
 template <FloatingElement P, Device D = Cpu>
 class Sgd {
 public:
-    Sgd(std::vector<ParameterGroup<P, D>> groups, const SgdConfig& config)
+    GRADUS_COLD Sgd(std::vector<ParameterGroup<P, D>> groups, const SgdConfig& config)
         : groups_(std::move(groups)), config_(config) {
         GRADUS_CHECK(config.momentum >= 0 && config.momentum < 1, "sgd: momentum must be in [0, 1), got ",
                      config.momentum);
@@ -102,10 +125,13 @@ public:
 
     void step(double lr) {
         GRADUS_CHECK(std::isfinite(lr) && lr >= 0, "sgd: the learning rate must be finite and not negative, got ", lr);
-        const OperationScope operation("sgd");
-        auto velocity = velocities_.begin();
-        for (ParameterGroup<P, D>& group : groups_)
-            for (Variable<P, D>& parameter : group.parameters) update(group, parameter, *velocity++, lr);
+        step(lr, Vector<const P>(nullptr, {0}));
+    }
+    // With a rate that is read when the step is made, on the device: for steps that are recorded (cuda_graph.hpp). What
+    // it is, nobody checks.
+    void step(const Tensor<P, D>& lr) {
+        GRADUS_CHECK(lr.numel() == 1, "sgd: the learning rate must be one number, got the shape ", lr.shape());
+        step(1, lr.reshape({1}).template read<1>());
     }
 
     void zero_grad() {
@@ -120,23 +146,35 @@ public:
     std::vector<Tensor<P, D>>& velocities() { return velocities_; }
 
 private:
-    void update(const ParameterGroup<P, D>& group, Variable<P, D>& parameter, Tensor<P, D>& velocity, double lr) {
+    void step(double factor, Vector<const P> rate) {
+        const OperationScope operation("sgd");
+        std::vector<SgdParameter<P>> parameters;
+        auto velocity = velocities_.begin();
+        for (ParameterGroup<P, D>& group : groups_)
+            for (Variable<P, D>& parameter : group.parameters) add(group, parameter, *velocity++, factor, parameters);
+        sgd_steps(D{}, parameters, rate);
+    }
+
+    void add(const ParameterGroup<P, D>& group, Variable<P, D>& parameter, Tensor<P, D>& velocity, double lr,
+             std::vector<SgdParameter<P>>& parameters) {
         const Tensor<P, D>& gradient = parameter.grad();
         if (!gradient.defined()) return;
         SgdRule<P> rule{static_cast<P>(lr * group.lr_scale), static_cast<P>(group.weight_decay),
                         static_cast<P>(config_.momentum), static_cast<P>(1 - config_.dampening), config_.nesterov};
         Tensor<P, D>& weight = parameter.mutable_value();
-        if (config_.momentum == 0) {
-            sgd_step(D{}, weight.template write<1>(), gradient.template read<1>(), rule);
-            return;
+        Vector<P> v(nullptr, {0});
+        if (config_.momentum > 0) {
+            if (!velocity.defined()) {
+                GRADUS_CHECK(!is_capturing(D{}), "sgd: the first step with momentum differs from those that follow, ",
+                             "so it cannot be part of a graph; run the step once before it is captured");
+                velocity = Tensor<P, D>::zeros(weight.shape());
+                rule.fresh = 1;  // 0 * m + d: the first v is d itself, whatever the dampening
+            }
+            GRADUS_CHECK(velocity.shape() == weight.shape(), "sgd: a velocity of shape ", velocity.shape(),
+                         " for a parameter of shape ", weight.shape());
+            v = velocity.template write<1>();
         }
-        if (!velocity.defined()) {
-            velocity = Tensor<P, D>::zeros(weight.shape());
-            rule.fresh = 1;  // 0 * m + d: the first v is d itself, whatever the dampening
-        }
-        GRADUS_CHECK(velocity.shape() == weight.shape(), "sgd: a velocity of shape ", velocity.shape(),
-                     " for a parameter of shape ", weight.shape());
-        sgd_step(D{}, weight.template write<1>(), gradient.template read<1>(), velocity.template write<1>(), rule);
+        parameters.push_back({weight.template write<1>(), gradient.template read<1>(), v, rule});
     }
 
     std::vector<ParameterGroup<P, D>> groups_;

@@ -1,49 +1,58 @@
-// training/sgd_cuda.cuh   The CUDA twins of sgd.hpp's kernels: packs of 16 bytes, a grid-stride loop (grid_stride.hpp).
-// Cost     reads w, g and v and writes w and v, 20 bytes a float for some 6 operations: bound by the memory.
+// training/sgd_cuda.cuh   The CUDA twin of sgd.hpp: all parameters in one launch (array_table.hpp), packs of 16 bytes.
+// Cost     reads w, g and v and writes w and v, 20 bytes a float for some 6 operations: bound by the memory. A launch
+//          for every 50 to 60 parameters.
 #pragma once
 
+#include "gradus/machine/cuda/array_table.hpp"
 #include "gradus/machine/cuda/cuda_memory.hpp"
-#include "gradus/machine/cuda/grid_stride.hpp"
 #include "gradus/training/sgd.hpp"
 
 namespace gradus::inline GRADUS_ABI {
 
+// SgdParameter, as a table holds it.
 template <class P>
-__global__ void __launch_bounds__(stride_threads)
-    sgd_momentum_kernel(P* w, const P* g, P* v, SgdRule<P> rule, Index n) {
-    for (Index i = first_pack<P>(); i < n; i += pack_stride<P>()) {
-        Pack<P> weight = load_pack(w + i, n - i), velocity = load_pack(v + i, n - i);
-        const Pack<P> gradient = load_pack(g + i, n - i);
-        for (int k = 0; k < vector_length<P>; ++k) {
-            const P d = gradient[k] + rule.decay * weight[k];                                        // (1)
-            velocity[k] = rule.momentum * velocity[k] + rule.fresh * d;                              // (2)
-            weight[k] -= rule.lr * (rule.nesterov ? d + rule.momentum * velocity[k] : velocity[k]);  // (3)
-        }
-        store_pack(v + i, velocity, n - i);
-        store_pack(w + i, weight, n - i);
-    }
-}
+struct SgdEntry {
+    P* w;
+    const P* g;
+    P* v;  // null without momentum
+    SgdRule<P> rule;
+};
 template <class P>
-void sgd_step(Cuda, Vector<P> w, Vector<const P> g, Vector<P> v, SgdRule<P> rule) {
-    if (w.size() == 0) return;
-    launch(sgd_momentum_kernel<P>, pack_blocks<P>(w.size()), stride_threads, 0, current_stream(), w.data(), g.data(),
-           v.data(), rule, w.size());
-}
+using SgdTable = ArrayTable<P, SgdEntry<P>>;
 
 template <class P>
-__global__ void __launch_bounds__(stride_threads) sgd_kernel(P* w, const P* g, SgdRule<P> rule, Index n) {
-    for (Index i = first_pack<P>(); i < n; i += pack_stride<P>()) {
+__global__ void __launch_bounds__(stride_threads) sgd_kernel(const __grid_constant__ SgdTable<P> table, const P* rate) {
+    int p = 0;
+    for (Index chunk = blockIdx.x; chunk < table.chunks(); chunk += gridDim.x) {
+        while (chunk >= table.end[p]) ++p;
+        const Index i = table.first_pack(p, chunk), n = table.elements[p];
+        if (i >= n) continue;
+        const auto [w, g, v, rule] = table.entry[p];
+        const P lr = rate == nullptr ? rule.lr : rule.lr * *rate;
         Pack<P> weight = load_pack(w + i, n - i);
         const Pack<P> gradient = load_pack(g + i, n - i);
-        for (int k = 0; k < vector_length<P>; ++k) weight[k] -= rule.lr * (gradient[k] + rule.decay * weight[k]);
+        if (v == nullptr) {
+            for (int k = 0; k < vector_length<P>; ++k) weight[k] -= lr * (gradient[k] + rule.decay * weight[k]);
+        } else {
+            Pack<P> velocity = load_pack(v + i, n - i);
+            for (int k = 0; k < vector_length<P>; ++k) {
+                const P d = gradient[k] + rule.decay * weight[k];                                   // (1)
+                velocity[k] = rule.momentum * velocity[k] + rule.fresh * d;                         // (2)
+                weight[k] -= lr * (rule.nesterov ? d + rule.momentum * velocity[k] : velocity[k]);  // (3)
+            }
+            store_pack(v + i, velocity, n - i);
+        }
         store_pack(w + i, weight, n - i);
     }
 }
 template <class P>
-void sgd_step(Cuda, Vector<P> w, Vector<const P> g, SgdRule<P> rule) {
-    if (w.size() == 0) return;
-    launch(sgd_kernel<P>, pack_blocks<P>(w.size()), stride_threads, 0, current_stream(), w.data(), g.data(), rule,
-           w.size());
+void sgd_steps(Cuda, const std::vector<SgdParameter<P>>& parameters, Vector<const P> rate) {
+    SgdTable<P> table;
+    for (const SgdParameter<P>& p : parameters) {
+        table.add({p.w.data(), p.g.data(), p.v.data(), p.rule}, p.w.size());
+        if (table.count == table.capacity) launch_table(sgd_kernel<P>, table, rate.data());
+    }
+    launch_table(sgd_kernel<P>, table, rate.data());
 }
 
 }  // namespace gradus::inline GRADUS_ABI

@@ -1,33 +1,46 @@
-// training/unscale_cuda.cuh   The CUDA twin of unscale.hpp: packs of 16 bytes, a grid-stride loop (grid_stride.hpp).
+// training/unscale_cuda.cuh   The CUDA twin of unscale.hpp: all gradients in one launch (array_table.hpp).
 // Every thread that finds a value that is not finite says so with an atomic on a whole number, whose result does not
 // depend on the order. Few do, and only in steps that are thrown away.
-// Cost     reads and writes each gradient once.
+// Cost     reads and writes each gradient once. A launch for every 168 of them.
 #pragma once
 
+#include "gradus/machine/cuda/array_table.hpp"
 #include "gradus/machine/cuda/cuda_memory.hpp"
-#include "gradus/machine/cuda/grid_stride.hpp"
 #include "gradus/training/unscale.hpp"
 
 namespace gradus::inline GRADUS_ABI {
 
 template <class P>
-__global__ void __launch_bounds__(stride_threads) unscale_kernel(P* g, P factor, unsigned long long* found, Index n) {
-    for (Index i = first_pack<P>(); i < n; i += pack_stride<P>()) {
-        Pack<P> pack = load_pack(g + i, n - i);
-        bool all_finite = true;
+using GradientTable = ArrayTable<P, P*>;
+
+template <class P>
+__global__ void __launch_bounds__(stride_threads)
+    unscale_kernel(const __grid_constant__ GradientTable<P> table, P factor, unsigned long long* found) {
+    int a = 0;
+    bool all_finite = true;
+    for (Index chunk = blockIdx.x; chunk < table.chunks(); chunk += gridDim.x) {
+        while (chunk >= table.end[a]) ++a;
+        const Index i = table.first_pack(a, chunk), n = table.elements[a];
+        if (i >= n) continue;
+        P* const g = table.entry[a] + i;
+        Pack<P> pack = load_pack(g, n - i);
         for (int k = 0; k < vector_length<P>; ++k) {
             pack[k] *= factor;
             all_finite = all_finite && pack[k] - pack[k] == 0;  // infinity - infinity and NaN - NaN are NaN
         }
-        store_pack(g + i, pack, n - i);
-        if (!all_finite) atomicOr(found, 1ull);
+        store_pack(g, pack, n - i);
     }
+    if (!all_finite) atomicOr(found, 1ull);
 }
 template <class P>
-void unscale(Cuda, Vector<P> g, P factor, Vector<std::int64_t> found) {
-    if (g.size() == 0) return;
-    launch(unscale_kernel<P>, pack_blocks<P>(g.size()), stride_threads, 0, current_stream(), g.data(), factor,
-           reinterpret_cast<unsigned long long*>(found.data()), g.size());
+void unscale(Cuda, const std::vector<Vector<P>>& gradients, P factor, Vector<std::int64_t> found) {
+    const auto flag = reinterpret_cast<unsigned long long*>(found.data());
+    GradientTable<P> table;
+    for (const Vector<P>& g : gradients) {
+        table.add(g.data(), g.size());
+        if (table.count == table.capacity) launch_table(unscale_kernel<P>, table, factor, flag);
+    }
+    launch_table(unscale_kernel<P>, table, factor, flag);
 }
 
 }  // namespace gradus::inline GRADUS_ABI

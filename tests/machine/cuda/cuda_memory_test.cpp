@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,16 @@ TEST_CASE("a tensor on Cuda: to the card and back") {
     Tensor<float, Cuda> y({2, 3});
     y.copy_from(x);
     CHECK(y.to_vector() == values);
+}
+
+TEST_CASE_TEMPLATE("a constant is written on the card", T, float, double, Half, std::int64_t, std::uint8_t) {
+    for (const Index size : {0, 1, 15, 16, 17, 5001}) {
+        Tensor<T, Cuda> x = Tensor<T, Cuda>::full({size + 3}, static_cast<T>(2));
+        fill_elements(Cuda{}, x.mutable_data() + 1, size, static_cast<T>(7));  // not aligned to a pack
+        std::vector<T> expected(static_cast<std::size_t>(size + 3), static_cast<T>(2));
+        std::fill_n(expected.begin() + 1, size, static_cast<T>(7));
+        CHECK((x.to_vector() == expected));
+    }
 }
 
 TEST_CASE("live and peak bytes are those that were asked for") {

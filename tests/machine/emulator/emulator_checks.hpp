@@ -1,5 +1,5 @@
-// For tests of kernels: every thread order, and the message of a launch that must fail. nvcc compiles it too; a GPU has
-// the one order that it has.
+// For tests of kernels: every thread order, deferred streams, the message of a launch that must fail. nvcc compiles it
+// too; a GPU has the one order that it has, and its streams are always deferred.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -7,6 +7,13 @@
 #include <string>
 
 #include "machine/cuda/device_array.hpp"
+
+// The race checker sees a race in any order of the threads, at ten times the cost: one order is enough.
+#if defined(__SANITIZE_THREAD__)
+inline constexpr bool under_race_checker = true;
+#else
+inline constexpr bool under_race_checker = false;
+#endif
 
 // Runs the body under each order of threads; leaves the order as it was.
 template <class Body>
@@ -24,6 +31,20 @@ void in_every_order(const Body& body) {
     gradus::emulator::settings() = before;
 #endif
 }
+
+// While one lives, queued work is done when something waits for it.
+struct Deferred {
+#if defined(__CUDACC__)
+    explicit Deferred(bool = true) {}
+#else
+    explicit Deferred(bool on = true) { gradus::emulator::settings().deferred_streams = on; }
+    ~Deferred() {
+        cudaDeviceSynchronize();
+        gradus::emulator::settings().deferred_streams = before;
+    }
+    const bool before = gradus::emulator::settings().deferred_streams;
+#endif
+};
 
 // The message of the error that the body must end with; "" if it ends well.
 template <class Body>

@@ -1,8 +1,13 @@
 // Streams: in deferred mode work happens when something waits for it, in the order that the rules allow.
 #include "gradus/machine/emulator/stream_api.hpp"
 
+#include <functional>
+#include <thread>
+
 #include "child_process.hpp"
 #include "emulator_checks.hpp"
+#include "gradus/machine/emulator/call_counts.hpp"
+#include "gradus/machine/emulator/cublas_api.hpp"
 #include "gradus/machine/emulator/stream.hpp"
 
 using namespace gradus;
@@ -26,14 +31,6 @@ template <int>
 __global__ void failing_kernel(int) {
     __trap();
 }
-
-struct Deferred {
-    Deferred() { emulator::settings().deferred_streams = true; }
-    ~Deferred() {
-        cudaDeviceSynchronize();
-        emulator::settings() = emulator::Settings{};
-    }
-};
 
 struct Stream {
     explicit Stream(unsigned flags = cudaStreamDefault) { cudaStreamCreateWithFlags(&handle, flags); }
@@ -186,21 +183,58 @@ TEST_CASE("events: time between two, and when they are ready") {
     cudaGetLastError();
 }
 
-TEST_CASE("an event that was recorded in a capture, and one whose stream is gone") {
+TEST_CASE("deferred: an event that is recorded again is ready with the second recording, and may be destroyed before") {
+    const Deferred mode;
+    const Stream stream;
+    const DeviceArray<int> x(std::vector<int>{0});
+    cudaEvent_t event = nullptr;
+    cudaEventCreate(&event);
+    cudaEventRecord(event, stream.handle);
+    launch(set_kernel<0>, 1, 1, 0, stream.handle, x.data(), 1);
+    cudaEventRecord(event, stream.handle);
+    CHECK(cudaEventQuery(event) == cudaErrorNotReady);  // a question does one piece of work: the first recording
+    CHECK(cudaEventQuery(event) == cudaErrorNotReady);
+    cudaEventSynchronize(event);
+    CHECK(cudaEventQuery(event) == cudaSuccess);
+    CHECK(stream.handle->queue.empty());
+    launch(set_kernel<0>, 1, 1, 0, stream.handle, x.data(), 2);
+    cudaEventRecord(event, stream.handle);
+    CHECK(cudaEventDestroy(event) == cudaSuccess);
+    CHECK(stream.handle->queue.size() == 2);  // nobody has waited
+    cudaStreamSynchronize(stream.handle);
+    CHECK(x.host()[0] == 2);
+}
+
+TEST_CASE("calls that cost time on a card are counted") {
+    const Stream stream;
+    const DeviceArray<int> x(std::vector<int>{0});
+    const emulator::CallCounts before = emulator::call_counts();
+    launch(set_kernel<0>, 1, 1, 0, stream.handle, x.data(), 1);
+    cudaStreamSynchronize(stream.handle);
+    int *buffer = nullptr, *pinned = nullptr;
+    cudaMalloc(&buffer, 4);
+    cudaMallocHost(&pinned, 4);
+    cudaMemcpyAsync(pinned, x.data(), 4, cudaMemcpyDeviceToHost, stream.handle);
+    CHECK(emulator::call_counts().launches == before.launches + 1);
+    CHECK(emulator::call_counts().allocations == before.allocations + 2);
+    CHECK(emulator::call_counts().waits == before.waits + 1);
+    int pageable = 0;
+    cudaMemcpyAsync(&pageable, x.data(), 4, cudaMemcpyDeviceToHost, stream.handle);
+    cudaFree(buffer);
+    cudaFreeHost(pinned);
+    CHECK(emulator::call_counts().waits == before.waits + 4);
+    CHECK(pageable == 1);
+}
+
+TEST_CASE("a wait for an event whose stream is gone") {
     for (const bool deferred : {false, true}) {
-        emulator::settings().deferred_streams = deferred;
-        cudaEvent_t captured = nullptr, event = nullptr;
-        cudaEventCreate(&captured);
+        const Deferred mode(deferred);
+        cudaEvent_t event = nullptr;
         cudaEventCreate(&event);
         const DeviceArray<int> x(std::vector<int>{0});
-        cudaGraph_t graph = nullptr;
         const Stream other;
         {
             const Stream stream;
-            cudaStreamBeginCapture(stream.handle, cudaStreamCaptureModeGlobal);
-            cudaEventRecord(captured, stream.handle);
-            cudaStreamEndCapture(stream.handle, &graph);
-            CHECK(cudaEventQuery(captured) != cudaSuccess);  // nothing is queued that would make it ready
             launch(set_kernel<0>, 1, 1, 0, stream.handle, x.data(), 1);
             cudaEventRecord(event, stream.handle);
         }
@@ -208,12 +242,8 @@ TEST_CASE("an event that was recorded in a capture, and one whose stream is gone
         launch(add_kernel<0>, 1, 1, 0, other.handle, x.data(), 1);
         CHECK(cudaStreamSynchronize(other.handle) == cudaSuccess);
         CHECK(x.host()[0] == 2);
-        cudaEventDestroy(captured);
         cudaEventDestroy(event);
-        cudaGraphDestroy(graph);
     }
-    emulator::settings() = emulator::Settings{};
-    cudaGetLastError();
 }
 
 TEST_CASE("a fault inside deferred work comes from the call that waits") {
@@ -269,4 +299,112 @@ TEST_CASE("a captured graph is done when it is launched, as often as it is launc
         cudaGraphDestroy(graph);
     }
     emulator::settings() = emulator::Settings{};
+}
+
+TEST_CASE("while a stream captures, calls that wait for the card fail, and spoil the capture") {
+    const Stream stream(cudaStreamNonBlocking);
+    const DeviceArray<int> x(std::vector<int>{0});
+    int pageable = 1, *pinned = nullptr, *y = nullptr;
+    REQUIRE(cudaMallocHost(&pinned, sizeof(int)) == cudaSuccess);
+    cudaEvent_t event = nullptr;
+    cudaEventCreate(&event);
+    cudaStreamCaptureStatus status = cudaStreamCaptureStatusActive;
+    CHECK(cudaStreamIsCapturing(stream.handle, &status) == cudaSuccess);
+    CHECK(status == cudaStreamCaptureStatusNone);
+    cublasHandle_t handle = nullptr;
+    const std::function<bool()> forbidden[] = {
+        [&] { return cudaMalloc(&y, 4) == cudaErrorStreamCaptureUnsupported; },
+        [&] { return cudaMallocAsync(&y, 4, stream.handle) == cudaErrorStreamCaptureUnsupported; },
+        [&] { return cudaMallocHost(&y, 4) == cudaErrorStreamCaptureUnsupported; },
+        [&] { return cudaFree(x.data()) == cudaErrorStreamCaptureUnsupported; },
+        [&] { return cudaFreeAsync(x.data(), stream.handle) == cudaErrorStreamCaptureUnsupported; },
+        [&] { return cudaFreeHost(pinned) == cudaErrorStreamCaptureUnsupported; },
+        [&] {
+            return cudaMemcpyAsync(x.data(), &pageable, 4, cudaMemcpyHostToDevice, stream.handle) ==
+                   cudaErrorStreamCaptureUnsupported;
+        },
+        [&] {
+            return cudaMemcpyAsync(&pageable, x.data(), 4, cudaMemcpyDeviceToHost, stream.handle) ==
+                   cudaErrorStreamCaptureUnsupported;
+        },
+        [&] { return cudaMemcpy(&pageable, x.data(), 4, cudaMemcpyDeviceToHost) == cudaErrorStreamCaptureUnsupported; },
+        [&] { return cudaStreamSynchronize(stream.handle) == cudaErrorStreamCaptureUnsupported; },
+        [&] { return cudaStreamQuery(stream.handle) == cudaErrorStreamCaptureUnsupported; },
+        [&] { return cudaDeviceSynchronize() == cudaErrorStreamCaptureUnsupported; },
+        [&] { return cudaEventRecord(event, stream.handle) == cudaErrorStreamCaptureUnsupported; },
+        [&] { return cudaStreamWaitEvent(stream.handle, event) == cudaErrorStreamCaptureUnsupported; },
+        [&] { return cublasCreate(&handle) == CUBLAS_STATUS_ALLOC_FAILED; },
+    };
+    int number = 0;
+    for (const std::function<bool()>& call : forbidden) {
+        INFO("call " << number++);
+        cudaGraph_t graph = nullptr;
+        REQUIRE(cudaStreamBeginCapture(stream.handle, cudaStreamCaptureModeThreadLocal) == cudaSuccess);
+        CHECK(cudaStreamBeginCapture(stream.handle, cudaStreamCaptureModeThreadLocal) == cudaErrorIllegalState);
+        CHECK(call());
+        CHECK(cudaStreamIsCapturing(stream.handle, &status) == cudaSuccess);
+        CHECK(status == cudaStreamCaptureStatusInvalidated);
+        CHECK(cudaStreamEndCapture(stream.handle, &graph) == cudaErrorStreamCaptureInvalidated);
+        CHECK(graph == nullptr);
+    }
+    CHECK(x.host()[0] == 0);
+    cudaFreeHost(pinned);
+    cudaEventDestroy(event);
+    cudaGetLastError();
+}
+
+TEST_CASE("the mode of a capture: whose calls may not disturb it, and who may end it") {
+    const Stream stream(cudaStreamNonBlocking);
+    const auto elsewhere = [](const std::function<void()>& body) { std::thread(body).join(); };
+    int* x = nullptr;
+    cudaError_t here = cudaSuccess, there = cudaSuccess, end_there = cudaSuccess;
+    const auto check = [&](cudaStreamCaptureMode mode, bool here_fails, bool there_fails) {
+        cudaGraph_t graph = nullptr;
+        REQUIRE(cudaStreamBeginCapture(stream.handle, mode) == cudaSuccess);
+        elsewhere([&] {
+            there = cudaMalloc(&x, 4);
+            cudaFree(x);
+            end_there = mode == cudaStreamCaptureModeRelaxed ? cudaErrorStreamCaptureWrongThread
+                                                             : cudaStreamEndCapture(stream.handle, &graph);
+        });
+        here = cudaMalloc(&x, 4);
+        cudaFree(x);
+        CHECK((here == cudaErrorStreamCaptureUnsupported) == here_fails);
+        CHECK((there == cudaErrorStreamCaptureUnsupported) == there_fails);
+        CHECK(end_there == cudaErrorStreamCaptureWrongThread);
+        CHECK((cudaStreamEndCapture(stream.handle, &graph) == cudaSuccess) == (!here_fails && !there_fails));
+        cudaGraphDestroy(graph);
+    };
+    check(cudaStreamCaptureModeGlobal, true, true);
+    check(cudaStreamCaptureModeThreadLocal, true, false);
+    check(cudaStreamCaptureModeRelaxed, false, false);
+
+    cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;  // a thread may say that it knows what it does
+    CHECK(cudaThreadExchangeStreamCaptureMode(&mode) == cudaSuccess);
+    CHECK(mode == cudaStreamCaptureModeGlobal);
+    check(cudaStreamCaptureModeThreadLocal, false, false);
+    CHECK(cudaThreadExchangeStreamCaptureMode(&mode) == cudaSuccess);
+    check(cudaStreamCaptureModeThreadLocal, true, false);
+    cudaGetLastError();
+}
+
+TEST_CASE("copies that pinned memory takes part in are captured, and read it when the graph is launched") {
+    const Stream stream(cudaStreamNonBlocking);
+    const DeviceArray<int> x(std::vector<int>{0});
+    int* pinned = nullptr;
+    cudaGraph_t graph = nullptr;
+    cudaGraphExec_t executable = nullptr;
+    REQUIRE(cudaMallocHost(&pinned, sizeof(int)) == cudaSuccess);
+    *pinned = 1;
+    cudaStreamBeginCapture(stream.handle, cudaStreamCaptureModeGlobal);
+    CHECK(cudaMemcpyAsync(x.data(), pinned, 4, cudaMemcpyHostToDevice, stream.handle) == cudaSuccess);
+    CHECK(cudaStreamEndCapture(stream.handle, &graph) == cudaSuccess);
+    CHECK(cudaGraphInstantiate(&executable, graph) == cudaSuccess);
+    *pinned = 7;
+    CHECK(cudaGraphLaunch(executable, stream.handle) == cudaSuccess);
+    cudaStreamSynchronize(stream.handle);
+    CHECK(x.host()[0] == 7);
+    cudaGraphExecDestroy(executable);
+    cudaGraphDestroy(graph);
+    cudaFreeHost(pinned);
 }

@@ -63,6 +63,8 @@ public:
     cublasHandle_t of(cudaStream_t stream) {
         const auto known = handles_.find(stream);
         if (known != handles_.end()) return known->second;
+        GRADUS_CHECK(!is_capturing(Cuda{}), "cuda_gemm: a stream's first product makes a handle, which cannot be part ",
+                     "of a graph; run the step once before it is captured");
         cublasHandle_t handle = nullptr;
         check_cublas(cublasCreate(&handle), "cublasCreate");
         handles_[stream] = handle;

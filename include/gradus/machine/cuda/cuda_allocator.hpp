@@ -1,12 +1,15 @@
 // machine/cuda/cuda_allocator.hpp   Memory of the card: a caching allocator that counts what lives.
-// Problem  cudaMalloc takes about a hundred times as long as a small kernel's launch, and cudaFree waits until the card
-//          is idle. A training step frees and allocates the same few hundred buffers again and again.
+// Problem  cudaMalloc and cudaFree are expensive (Best Practices Guide, "Allocation"); cudaFree waits until the card is
+//          idle. A training step frees and allocates the same few hundred buffers again and again.
 // Answer   Keep what is freed, and give it out again to whoever asks for the same size. Sizes are rounded up to eighths
 //          of a power of two, so at most 1/8 is wasted, 511 bytes of a small buffer. When the card has no more memory,
 //          everything that is kept goes back to it, once.
 // Order    A buffer belongs to the stream that was current when it was allocated. Its memory may be given out again
 //          while kernels that read it are still queued: whoever gets it next is queued behind them in that stream.
 //          Before a stream is destroyed its tensors are to be freed.
+// Graphs   A graph (cuda_graph.hpp) uses the buffers that its steps were given, each time it is replayed and long after
+//          they were freed. Those of its stream are therefore reserved: they are kept for that stream alone, also when
+//          the card is full.
 // In the emulator nothing is kept unless a test asks for it: a buffer with exact ends, freed at once, shows an access
 // out of bounds or after the end of its life.
 #pragma once
@@ -15,6 +18,7 @@
 #include <bit>
 #include <cstddef>
 #include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -28,7 +32,8 @@ public:
     void* allocate(std::size_t bytes) {
         if (bytes == 0) return nullptr;
         const Lock lock(mutex_);
-        const Buffer buffer{current_stream(), keeps_ ? rounded(bytes) : bytes, keeps_};
+        const bool keeps = keeps_ || reserved_.count(current_stream()) > 0;
+        const Buffer buffer{current_stream(), keeps ? rounded(bytes) : bytes, keeps};
         void* const data = take(buffer);
         lent_[data] = buffer;
         stats_.live_bytes += bytes;
@@ -56,6 +61,27 @@ public:
     void release_kept() {
         const Lock lock(mutex_);
         give_back();
+    }
+
+    // From now on the buffers of a stream stay in it.
+    void reserve(cudaStream_t stream) {
+        const Lock lock(mutex_);
+        reserved_.insert(stream);
+    }
+    // No longer: what is kept for the stream goes back to the card, what is in use belongs to the current stream.
+    // Waits for the card. Called by a destructor, so it does not throw.
+    void unreserve(cudaStream_t stream) {
+        const Lock lock(mutex_);
+        reserved_.erase(stream);
+        for (auto kept = kept_.lower_bound({stream, 0}); kept != kept_.end() && kept->first.first == stream;) {
+            for (void* data : kept->second) {
+                stats_.reserved_bytes -= kept->first.second;
+                static_cast<void>(cudaFree(data));
+            }
+            kept = kept_.erase(kept);
+        }
+        for (auto& [data, buffer] : lent_)
+            if (buffer.stream == stream) buffer.stream = current_stream();
     }
 
     // Whether buffers that are allocated from now on are kept when they are freed.
@@ -105,17 +131,29 @@ private:
         stats_.reserved_bytes += buffer.size;
         return data;
     }
+    // cudaMalloc is forbidden while this thread records a graph, because it may wait for the card, which then waits for
+    // nothing that is recorded. That is no matter here, and is said by "relaxed".
     static cudaError_t ask(void** data, const Buffer& buffer) {
-        return buffer.is_kept ? cudaMalloc(data, buffer.size) : cudaMallocAsync(data, buffer.size, buffer.stream);
+        if (!buffer.is_kept) return cudaMallocAsync(data, buffer.size, buffer.stream);
+        cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
+        check_cuda(cudaThreadExchangeStreamCaptureMode(&mode), "cudaThreadExchangeStreamCaptureMode");
+        const cudaError_t error = cudaMalloc(data, buffer.size);
+        check_cuda(cudaThreadExchangeStreamCaptureMode(&mode), "cudaThreadExchangeStreamCaptureMode");
+        return error;
     }
 
     void give_back() {
-        for (const auto& [key, buffers] : kept_)
-            for (void* data : buffers) {
-                stats_.reserved_bytes -= key.second;
+        for (auto kept = kept_.begin(); kept != kept_.end();) {
+            if (reserved_.count(kept->first.first) > 0) {
+                ++kept;
+                continue;
+            }
+            for (void* data : kept->second) {
+                stats_.reserved_bytes -= kept->first.second;
                 check_cuda(cudaFree(data), "cudaFree");
             }
-        kept_.clear();
+            kept = kept_.erase(kept);
+        }
     }
 
 #if defined(GRADUS_EMULATE_CUDA) && !defined(__CUDACC__)
@@ -125,6 +163,7 @@ private:
 #endif
     Mutex mutex_;
     MemoryStats stats_;
+    std::set<cudaStream_t> reserved_;
     std::map<void*, Buffer> lent_;
     std::map<std::pair<cudaStream_t, std::size_t>, std::vector<void*>> kept_;  // by stream and size
 };

@@ -4,6 +4,7 @@
 // waiting, and so is memory: a tensor that was made in one stream is used in another only after such a wait.
 #pragma once
 
+#include "gradus/core/device.hpp"
 #include "gradus/machine/cuda/cuda_check.hpp"
 
 namespace gradus::inline GRADUS_ABI {
@@ -24,6 +25,14 @@ public:
 private:
     cudaStream_t before_;
 };
+
+// Whether the current stream records its work for a graph. The default stream cannot.
+inline bool is_capturing(Cuda) {
+    if (current_stream() == nullptr) return false;
+    cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+    check_cuda(cudaStreamIsCapturing(current_stream(), &status), "cudaStreamIsCapturing");
+    return status != cudaStreamCaptureStatusNone;
+}
 
 // Returns when all work of the current stream is done. A fault of one of its kernels is an Error here.
 inline void synchronize() {

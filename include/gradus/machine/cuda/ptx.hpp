@@ -1,4 +1,4 @@
-// machine/cuda/ptx.hpp   The one place with inline PTX: asynchronous copies from global to shared memory.
+// machine/cuda/ptx.hpp   The one place with inline PTX: asynchronous copies to shared memory, and stores of whole words.
 // PTX ISA, "Data Movement and Conversion Instructions: cp.async". The copy goes past the registers and runs while the
 // thread computes: the double-buffered tiles of a matrix product live on it.
 //     cp_async<16>(target, source);     starts a copy of 4, 8 or 16 bytes, all of them aligned to that size
@@ -8,9 +8,14 @@
 // A thread waits for its own copies only: a __syncthreads() must follow before others read the tile. Cards before sm_80
 // have no such instruction; there it is a plain copy. In the emulator the target is NaN until the wait
 // (async_copy.hpp).
+//     store_word(target, word);         a Packed to global memory, aligned to its size, in one instruction
+// An assignment is most often compiled to the same, but nvcc 13 makes it three stores in softmax's forward kernel.
 #pragma once
 
+#include <type_traits>
+
 #include "gradus/machine/cuda/launch.hpp"
+#include "gradus/machine/cuda/packed.hpp"
 
 namespace gradus::inline GRADUS_ABI {
 
@@ -29,9 +34,13 @@ __device__ __forceinline__ void cp_async(void* target, const void* source, int u
                      "r"(used)
                      : "memory");
 #else
-    for (int i = 0; i < Bytes; i += 4)
-        *reinterpret_cast<unsigned*>(static_cast<char*>(target) + i) =
-            i < used ? *reinterpret_cast<const unsigned*>(static_cast<const char*>(source) + i) : 0u;
+    using Word = Packed<unsigned, Bytes / 4>;
+    Word word{};
+    if (used == Bytes)
+        word = *static_cast<const Word*>(source);
+    else
+        for (int i = 0; 4 * i < used; ++i) word[i] = static_cast<const unsigned*>(source)[i];
+    *static_cast<Word*>(target) = word;
 #endif
 }
 
@@ -48,8 +57,30 @@ __device__ __forceinline__ void cp_async_wait() {
 #endif
 }
 
+template <class T, int N>
+__device__ __forceinline__ void store_word(T* target, const Packed<T, N>& word) {
+    [[maybe_unused]] const std::size_t address = __cvta_generic_to_global(target);
+    if constexpr (sizeof(word) == 16) {
+        const uint4 w = *reinterpret_cast<const uint4*>(&word);
+        asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(address), "r"(w.x), "r"(w.y), "r"(w.z), "r"(w.w)
+                     : "memory");
+    } else if constexpr (sizeof(word) == 8) {
+        const uint2 w = *reinterpret_cast<const uint2*>(&word);
+        asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(address), "r"(w.x), "r"(w.y) : "memory");
+    } else if constexpr (sizeof(word) == 4) {
+        asm volatile("st.global.u32 [%0], %1;" ::"l"(address), "r"(*reinterpret_cast<const unsigned*>(&word))
+                     : "memory");
+    } else {
+        *reinterpret_cast<Packed<T, N>*>(target) = word;
+    }
+}
+
 #else
 
+template <class T, int N>
+void store_word(T* target, const Packed<T, N>& word) {
+    *reinterpret_cast<Packed<T, N>*>(target) = word;
+}
 template <int Bytes>
 GRADUS_EMULATOR_QUIET void cp_async(void* target, const void* source, int used = Bytes,
                                     const char* file = __builtin_FILE(), unsigned line = __builtin_LINE()) {

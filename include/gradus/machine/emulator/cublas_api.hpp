@@ -73,6 +73,8 @@ inline const char* cublasGetStatusName(cublasStatus_t status) {
 
 inline cublasStatus_t cublasCreate(cublasHandle_t* handle) {
     if (handle == nullptr) return CUBLAS_STATUS_INVALID_VALUE;
+    const std::lock_guard lock(emulator::streams().mutex);
+    if (emulator::streams().disturbs_capture()) return CUBLAS_STATUS_ALLOC_FAILED;
     *handle = new cublasContext;
     return CUBLAS_STATUS_SUCCESS;
 }

@@ -19,6 +19,7 @@
 #include "gradus/machine/emulator/tensor_core.hpp"    // nvcuda::wmma
 #include "gradus/machine/emulator/async_copy.hpp"     // cp.async
 #include "gradus/machine/emulator/device_memory.hpp"  // what cudaMalloc gives
+#include "gradus/machine/emulator/call_counts.hpp"    // what a test may ask
 #include "gradus/machine/emulator/stream.hpp"         // work that waits its turn
 #include "gradus/machine/emulator/grid.hpp"           // all blocks of a launch
 #include "gradus/machine/emulator/runtime_api.hpp"    // cudaMalloc, cudaMemcpy

@@ -232,6 +232,7 @@ void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t sh
     if (const int position = first_host_pointer(arguments); position != 0)
         fail(text(kernel_name(launch.kernel), ": launch at ", site, ": argument ", position,
                   " points to host memory; a kernel needs a pointer from cudaMalloc"));
+    ++call_counts().launches;
     streams().enqueue(stream, [call = KernelCall<Parameters...>{kernel, std::move(arguments)}, launch]() mutable {
         launch.arguments = &call;
         run_grid(launch);

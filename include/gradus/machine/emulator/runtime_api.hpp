@@ -31,25 +31,35 @@ inline constexpr unsigned cudaHostAllocDefault = 0;
 
 template <class T>
 cudaError_t cudaMalloc(T** pointer, std::size_t bytes) {
+    const std::lock_guard lock(emulator::streams().mutex);
     *pointer = nullptr;
+    if (emulator::streams().disturbs_capture()) return emulator::remember(cudaErrorStreamCaptureUnsupported);
     if (bytes == 0) return cudaSuccess;
+    ++emulator::call_counts().allocations;
     *pointer = static_cast<T*>(emulator::device_memory().allocate(bytes));
     return emulator::remember(*pointer != nullptr ? cudaSuccess : cudaErrorMemoryAllocation);
 }
 inline cudaError_t cudaFree(void* pointer) {  // waits for all work: some of it may use the buffer
     const std::lock_guard lock(emulator::streams().mutex);
+    if (emulator::streams().disturbs_capture()) return emulator::remember(cudaErrorStreamCaptureUnsupported);
+    ++emulator::call_counts().waits;
     const cudaError_t error = emulator::run_all_without_throwing();
     if (pointer != nullptr && !emulator::device_memory().release(pointer))
         return emulator::remember(cudaErrorInvalidDevicePointer);
     return error;
 }
-// In the order of the stream: memory that is freed there may be used again by what follows there.
+// In the order of the stream: memory that is freed there may be used again by what follows there. On a card both can be
+// part of a graph; not here.
 template <class T>
-cudaError_t cudaMallocAsync(T** pointer, std::size_t bytes, cudaStream_t) {
+cudaError_t cudaMallocAsync(T** pointer, std::size_t bytes, cudaStream_t stream) {
+    const std::lock_guard lock(emulator::streams().mutex);
+    *pointer = nullptr;
+    if (emulator::streams().disturbs_capture_of(stream)) return emulator::remember(cudaErrorStreamCaptureUnsupported);
     return cudaMalloc(pointer, bytes);
 }
 inline cudaError_t cudaFreeAsync(void* pointer, cudaStream_t stream) {
     const std::lock_guard lock(emulator::streams().mutex);
+    if (emulator::streams().disturbs_capture_of(stream)) return emulator::remember(cudaErrorStreamCaptureUnsupported);
     if (pointer != nullptr && emulator::device_memory().find(pointer).address != pointer)
         return emulator::remember(cudaErrorInvalidDevicePointer);
     emulator::streams().enqueue(stream, [pointer] { emulator::device_memory().release(pointer); });
@@ -64,6 +74,8 @@ inline cudaError_t cudaMemGetInfo(std::size_t* free_bytes, std::size_t* total_by
 template <class T>
 cudaError_t cudaMallocHost(T** pointer, std::size_t bytes, unsigned = cudaHostAllocDefault) {
     const std::lock_guard lock(emulator::streams().mutex);
+    if (emulator::streams().disturbs_capture()) return emulator::remember(cudaErrorStreamCaptureUnsupported);
+    ++emulator::call_counts().allocations;
     char* memory = static_cast<char*>(std::aligned_alloc(4096, emulator::round_up(bytes + 1, 4096)));
     if (memory == nullptr) return emulator::remember(cudaErrorMemoryAllocation);
     emulator::pinned_buffers()[memory] = bytes;
@@ -77,6 +89,8 @@ cudaError_t cudaHostAlloc(T** pointer, std::size_t bytes, unsigned flags) {
 inline cudaError_t cudaFreeHost(void* pointer) {
     const std::lock_guard lock(emulator::streams().mutex);
     if (pointer == nullptr) return cudaSuccess;
+    if (emulator::streams().disturbs_capture()) return emulator::remember(cudaErrorStreamCaptureUnsupported);
+    ++emulator::call_counts().waits;
     const cudaError_t error = emulator::run_all_without_throwing();
     if (emulator::pinned_buffers().erase(static_cast<const char*>(pointer)) == 0)
         return emulator::remember(cudaErrorInvalidValue);
@@ -93,6 +107,10 @@ inline cudaError_t cudaMemcpyAsync(void* target, const void* source, std::size_t
         return emulator::remember(cudaErrorInvalidMemcpyDirection);
     if ((to_device && !memory.holds(target, bytes)) || (from_device && !memory.holds(source, bytes)))
         return emulator::remember(cudaErrorInvalidValue);
+    const bool is_pageable =
+        (!from_device && !emulator::is_pinned(source)) || (!to_device && !emulator::is_pinned(target));
+    if (is_pageable && emulator::streams().disturbs_capture_of(stream))
+        return emulator::remember(cudaErrorStreamCaptureUnsupported);
     const bool is_staged = !from_device && !emulator::is_pinned(source) && emulator::settings().deferred_streams;
     std::vector<char> stage;
     if (is_staged) stage.assign(static_cast<const char*>(source), static_cast<const char*>(source) + bytes);
@@ -101,11 +119,16 @@ inline cudaError_t cudaMemcpyAsync(void* target, const void* source, std::size_t
             emulator::copy_bytes(target, is_staged ? stage.data() : source, bytes);
         });
     const bool is_finished = !to_device && !emulator::is_pinned(target);
-    if (is_finished) emulator::streams().run(emulator::streams().resolve(stream), ticket);
+    if (is_finished) {
+        ++emulator::call_counts().waits;
+        emulator::streams().run(emulator::streams().resolve(stream), ticket);
+    }
     return cudaSuccess;
 }
 inline cudaError_t cudaMemcpy(void* target, const void* source, std::size_t bytes, cudaMemcpyKind kind) {
     const std::lock_guard lock(emulator::streams().mutex);
+    if (emulator::streams().disturbs_capture()) return emulator::remember(cudaErrorStreamCaptureUnsupported);
+    ++emulator::call_counts().waits;
     const cudaError_t error = cudaMemcpyAsync(target, source, bytes, kind, nullptr);
     emulator::streams().run(emulator::streams().default_stream(), emulator::everything);
     return error;

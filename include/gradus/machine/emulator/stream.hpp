@@ -18,6 +18,7 @@
 #include <set>
 
 #include "gradus/machine/emulator/block.hpp"
+#include "gradus/machine/emulator/call_counts.hpp"
 #include "gradus/machine/emulator/device_memory.hpp"
 
 namespace gradus::inline GRADUS_ABI::cuda_names {
@@ -29,15 +30,28 @@ struct StreamWork {
 struct CUgraph_st {
     std::vector<std::function<void()>> work;  // in the order of its capture
 };
+enum cudaStreamCaptureMode {               // whose calls may not disturb a capture (stream_api.hpp)
+    cudaStreamCaptureModeGlobal = 0,       // those of all threads
+    cudaStreamCaptureModeThreadLocal = 1,  // those of the thread that began it
+    cudaStreamCaptureModeRelaxed = 2,      // nobody's
+};
+struct StreamCapture {
+    std::thread::id thread;
+    cudaStreamCaptureMode mode;
+    bool is_invalid = false;  // a forbidden call was made
+    CUgraph_st graph;
+};
 struct CUstream_st {
     bool is_blocking = true;  // takes part in the rules of the default stream
     std::deque<StreamWork> queue;
-    CUgraph_st* capture = nullptr;  // where work goes instead, between cudaStreamBeginCapture and -EndCapture
+    std::unique_ptr<StreamCapture> capture;  // where work goes, between cudaStreamBeginCapture and -EndCapture
 };
 struct CUevent_st {
     CUstream_st* stream = nullptr;  // where it was recorded last; null: never
     std::uint64_t ticket = 0;
-    bool is_done = true;
+    std::uint64_t recordings = 0, reached = 0;  // how often it was recorded, and how many of these streams came to
+    bool is_done = true;                        // with the last of them
+    bool is_destroyed = false;                  // but still queued
     std::chrono::steady_clock::time_point time;
 };
 using cudaEvent_t = CUevent_st*;
@@ -79,12 +93,39 @@ public:
     std::uint64_t enqueue(cudaStream_t given, std::function<void()> work) {
         cudaStream_t stream = resolve(given);
         if (stream->capture != nullptr) {
-            stream->capture->work.push_back(std::move(work));
+            stream->capture->graph.work.push_back(std::move(work));
             return next_ticket_;
         }
         stream->queue.push_back({next_ticket_++, std::move(work)});
         if (!settings().deferred_streams) run(stream, everything);
         return next_ticket_ - 1;
+    }
+
+    // Whether this thread may not make a call that could wait for the card, because somebody captures. The capture is
+    // then invalid: what its program does next is not what it would have done.
+    bool disturbs_capture() {
+        if (capture_mode_of_this_thread() == cuda_names::cudaStreamCaptureModeRelaxed) return false;
+        bool disturbs = false;
+        for (cudaStream_t stream : all_) {
+            cuda_names::StreamCapture* const capture = stream->capture.get();
+            if (capture == nullptr || capture->mode == cuda_names::cudaStreamCaptureModeRelaxed) continue;
+            if (capture->mode == cuda_names::cudaStreamCaptureModeThreadLocal &&
+                capture->thread != std::this_thread::get_id())
+                continue;
+            capture->is_invalid = disturbs = true;
+        }
+        return disturbs;
+    }
+    // The same for a call that has to do with one stream, whose work does not happen before it has been captured.
+    bool disturbs_capture_of(cudaStream_t given) {
+        cudaStream_t stream = resolve(given);
+        if (stream->capture == nullptr) return false;
+        stream->capture->is_invalid = true;
+        return true;
+    }
+    static cuda_names::cudaStreamCaptureMode& capture_mode_of_this_thread() {
+        static constinit thread_local auto mode = cuda_names::cudaStreamCaptureModeGlobal;
+        return mode;
     }
 
     // Does a stream's work up to and with a ticket, and before each piece what the default stream's rules ask for.
