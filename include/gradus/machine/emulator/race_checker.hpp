@@ -29,7 +29,9 @@
 //          Blocks run one by one.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -77,9 +79,29 @@ struct KernelCounts {
     }
 };
 
+inline std::string table_of(const std::vector<KernelCounts>& counts) {
+    std::string table =
+        "launches  load MB  store MB  sectors/least  passes/request  active lanes  partial  divergent  active threads"
+        "  kernel\n";
+    for (const KernelCounts& c : counts) {
+        char line[200], branches[40] = "        -               -";  // not compiled for it
+        if (c.code_blocks > 0)
+            std::snprintf(branches, sizeof branches, "%8.1f%%  %14.1f", 100.0 * c.divergent_share(),
+                          c.active_threads());
+        std::snprintf(line, sizeof line, "%8llu %8.3f  %8.3f  %13.2f  %14.2f  %12.1f  %6.1f%%  %s  ",
+                      static_cast<unsigned long long>(c.launches), 32e-6 * static_cast<double>(c.load_sectors),
+                      32e-6 * static_cast<double>(c.store_sectors), c.sectors_per_least(), c.passes_per_request(),
+                      c.active_lanes(),
+                      100.0 * static_cast<double>(c.partial_requests) /
+                          static_cast<double>(std::max<std::uint64_t>(1, c.instructions)),
+                      branches);
+        table += line + c.kernel + "\n";
+    }
+    return table;
+}
+
 // Defined in racecheck.cpp.
 std::vector<KernelCounts> take_kernel_counts();  // since the start or the last call, in the order of first launches
-std::string table_of(const std::vector<KernelCounts>& counts);
 void require_race_checker();  // a program that was compiled for the checker and not linked with it must not link
 
 }  // namespace gradus::inline GRADUS_ABI::emulator

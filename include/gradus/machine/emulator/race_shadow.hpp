@@ -26,6 +26,15 @@
 
 namespace gradus::inline GRADUS_ABI::emulator {
 
+// An array or a buffer.
+struct Range {
+    const char* begin = nullptr;
+    std::size_t bytes = 0;
+    bool holds(const char* first, std::size_t count) const {
+        return bytes > 0 && first >= begin && first + count <= begin + bytes;
+    }
+};
+
 struct AccessRecord {
     std::uint32_t block = 0;  // a serial number over all launches; 0: no access
     std::uint32_t epoch = 0;  // barriers that had opened

@@ -162,14 +162,6 @@ public:
     std::uint32_t place_of(const void* return_address) const { return places_.of_instruction(return_address); }
 
 private:
-    struct Range {
-        const char* begin = nullptr;
-        std::size_t bytes = 0;
-        bool holds(const char* first, std::size_t count) const {
-            return bytes > 0 && first >= begin && first + count <= begin + bytes;
-        }
-    };
-
     KernelCounts& counts_of_kernel() { return counts_[current_counts_]; }
     void flush(const Block& block, unsigned warp) {
         warps_[warp].flush(lanes_of(block, warp), counts_of_kernel());
@@ -265,37 +257,12 @@ void observe_range(const void* address, std::size_t bytes, bool is_write, const 
 void require_race_checker() {}
 std::vector<KernelCounts> take_kernel_counts() { return checker.take_counts(); }
 
-std::string table_of(const std::vector<KernelCounts>& counts) {
-    std::string table =
-        "launches  load MB  store MB  sectors/least  passes/request  active lanes  partial  divergent  active threads"
-        "  kernel\n";
-    for (const KernelCounts& c : counts) {
-        char line[200], branches[40] = "        -               -";  // not compiled for it
-        if (c.code_blocks > 0)
-            std::snprintf(branches, sizeof branches, "%8.1f%%  %14.1f", 100.0 * c.divergent_share(),
-                          c.active_threads());
-        std::snprintf(line, sizeof line, "%8llu %8.3f  %8.3f  %13.2f  %14.2f  %12.1f  %6.1f%%  %s  ",
-                      static_cast<unsigned long long>(c.launches), 32e-6 * static_cast<double>(c.load_sectors),
-                      32e-6 * static_cast<double>(c.store_sectors), c.sectors_per_least(), c.passes_per_request(),
-                      c.active_lanes(),
-                      100.0 * static_cast<double>(c.partial_requests) /
-                          static_cast<double>(std::max<std::uint64_t>(1, c.instructions)),
-                      branches);
-        table += line + c.kernel + "\n";
-    }
-    return table;
-}
-
 }  // namespace gradus::inline GRADUS_ABI::emulator
 
 // The functions that the compiler calls, named as in its sanitizer's library (compiler-rt, tsan_interface.h).
-namespace {
-
 using gradus::emulator::observe;
 using gradus::emulator::observe_branch;
 using gradus::emulator::observe_range;
-
-}  // namespace
 
 #define GRADUS_ACCESSES_OF(bytes)                                                                         \
     void __tsan_read##bytes(void* p) { observe(p, bytes, false, __builtin_return_address(0)); }           \
