@@ -16,6 +16,7 @@ struct Options {
     std::string data;
     std::string model = "resnet20";
     std::string device = "auto";
+    std::string precision = "fp32";
     std::string schedule = "cosine";
     std::string out = "run";
     Index epochs = 30;
@@ -26,6 +27,7 @@ struct Options {
     double lr = 0.1;
     double label_smoothing = 0.0;
     double weight_decay = 5e-4;
+    double loss_scale = LossScalerConfig{}.scale;
     bool resume = false;
 };
 
@@ -39,7 +41,7 @@ Options digits_recipe() {
     return options;
 }
 
-CommandLine command_line(Options& o) {
+GRADUS_COLD CommandLine command_line(Options& o) {
     const Options own;  // what holds with --data
     CommandLine line("train",
                      text("trains a residual network on images: the digits in examples/data, or those of --data.\n"
@@ -48,6 +50,8 @@ CommandLine command_line(Options& o) {
     line.string("data", o.data, "DIR", "folder of CIFAR-10, CIFAR-100 (binary version), MNIST or Fashion-MNIST");
     line.choice("model", o.model, {"resnet8", "resnet20", "resnet32", "resnet44", "resnet56", "resnet110"}, "network");
     line.choice("device", o.device, device_names(), "auto: a GPU where there is one; reference: the specification");
+    line.choice("precision", o.precision, {"fp32", "fp16", "bf16"}, "of activations; weights are float always");
+    line.real("loss-scale", o.loss_scale, {1, 1e30}, "of the first step in fp16");
     line.integer("epochs", o.epochs, {1, 100000}, "passes over the training set");
     line.integer("batch", o.batch, {2, 65536}, "images in a step");
     line.real("lr", o.lr, {0, 1000}, "learning rate after the warm-up");
@@ -62,10 +66,11 @@ CommandLine command_line(Options& o) {
 }
 
 // What may not change between a start and its --resume. Threads may: they do not change a bit.
-Settings settings_of(const Options& o, const Dataset& data) {
+GRADUS_COLD Settings settings_of(const Options& o, const Dataset& data) {
     return {{"data", text(data.name, ", ", data.size(), " images")},
             {"model", o.model},
             {"device", o.device},
+            {"precision", o.precision == "fp16" ? text("fp16, loss scale ", shortest(o.loss_scale)) : o.precision},
             {"instruction set", instruction_set()},
             {"schedule", o.schedule},
             {"epochs", text(o.epochs)},
@@ -78,7 +83,7 @@ Settings settings_of(const Options& o, const Dataset& data) {
 }
 
 // The rate of every step: warm-up, then the chosen decay over the rest.
-Schedule make_schedule(const Options& o, Index steps_per_epoch) {
+GRADUS_COLD Schedule make_schedule(const Options& o, Index steps_per_epoch) {
     const Index warmup = std::min(o.warmup, o.epochs - 1) * steps_per_epoch;
     const Index rest = o.epochs * steps_per_epoch - warmup;
     Schedule decay = CosineDecay{.lr = o.lr, .steps = rest};
@@ -98,7 +103,7 @@ std::string digits_folder(const std::filesystem::path& program) {
 }
 
 // The page of a finished run. `images` is the number of an epoch.
-ReportData make_report(const Options& o, const Dataset& test, const Evaluation& evaluation,
+GRADUS_COLD ReportData make_report(const Options& o, const Dataset& test, const Evaluation& evaluation,
                        const std::vector<EpochMetrics>& history, const Settings& settings, const Tensor<float>& filters,
                        Index images, std::size_t peak_bytes) {
     ReportData report;
@@ -146,27 +151,41 @@ LoaderOptions training_options(const Options& o, const Dataset& train, const Cha
 
 void print_setup(const Options& o, const DataPair& data, const std::vector<SummaryRow>& layers) {
     std::printf("%s\n", summary_table(layers).c_str());
-    std::printf("%s: %s training and %s test images, %s on %s (%s, %s threads)\n", data.train.name.c_str(),
+    std::printf("%s: %s training and %s test images, %s in %s on %s (%s, %s threads)\n", data.train.name.c_str(),
                 with_separators(data.train.size()).c_str(), with_separators(data.test.size()).c_str(), o.model.c_str(),
-                o.device.c_str(), instruction_set().c_str(), text(thread_count()).c_str());
+                o.precision.c_str(), o.device.c_str(), instruction_set().c_str(), text(thread_count()).c_str());
 }
 
-std::string epoch_line(const EpochMetrics& m, Index epochs) {
+GRADUS_COLD std::string epoch_line(const EpochMetrics& m, Index epochs) {
     return text("epoch ", m.epoch, "/", epochs, "  loss ", readable(m.train_loss), "  accuracy ",
                 percent(m.train_accuracy), "  test loss ", readable(m.test_loss), "  test accuracy ",
                 percent(m.test_accuracy), "  ", human_duration(m.seconds));
 }
 
 // Everything that changes while it learns.
-template <class D>
+template <class T, class D>
 struct Training {
-    CifarResNet<float, D> model;
+    CifarResNet<T, D> model;
     Sgd<float, D> sgd;
+    LossScaler scaler;
     Index epoch = 0, step = 0;  // done
     std::vector<EpochMetrics> history;
 
     Training(const CifarResNetConfig& config, const Options& o)
-        : model(config), sgd(no_bias_decay(model.parameters(), o.weight_decay), {.momentum = 0.9, .nesterov = true}) {}
+        : model(config),
+          sgd(no_bias_decay(model.parameters(), o.weight_decay), {.momentum = 0.9, .nesterov = true}),
+          scaler({.scale = std::same_as<T, Half> ? o.loss_scale : 1.0}) {}
+
+    // Backward and the update. In Half a step that overflows is left out.
+    void learn(const Variable<float, D>& loss, double lr) {
+        sgd.zero_grad();
+        if constexpr (std::same_as<T, Half>) {
+            scaled_step(loss, sgd, scaler, lr);
+        } else {
+            loss.backward();
+            sgd.step(lr);
+        }
+    }
 
     Status save(const std::string& path, const Settings& settings) {
         return write_checkpoint(path, Checkpoint<float>{state_dict(model),
@@ -175,7 +194,8 @@ struct Training {
                                                         epoch,
                                                         step,
                                                         history,
-                                                        settings});
+                                                        settings,
+                                                        scaler.state()});
     }
     Status restore(const std::string& path, const Settings& settings) {
         Result<Checkpoint<float>> read = read_checkpoint<float>(path);
@@ -188,24 +208,24 @@ struct Training {
         epoch = checkpoint.epoch;
         step = checkpoint.step;
         history = checkpoint.history;
+        scaler.restore(checkpoint.loss_scaler);
         return Done{};
     }
 };
 
 // One pass over the training set. Returns the epoch's training figures; the test figures are the caller's.
-template <class D>
-EpochMetrics train_epoch(Training<D>& training, const Loader<float, D>& loader, const Options& o, ProgressBar& bar) {
+template <class T, class D>
+EpochMetrics train_epoch(Training<T, D>& training, const Loader<T, D>& loader, const Options& o, ProgressBar& bar) {
     const Schedule schedule = make_schedule(o, loader.batches());
     RunningAverage loss, accuracy;
     EpochMetrics metrics{.epoch = training.epoch + 1};
-    for (const Batch<float, D>& batch : loader.epoch(training.epoch)) {
+    const Index skipped = training.scaler.skipped();
+    for (const Batch<T, D>& batch : loader.epoch(training.epoch)) {
         metrics.lr = schedule(training.step++);
-        training.sgd.zero_grad();
-        const Variable<float, D> logits = training.model(Variable<float, D>(batch.images));
+        const Variable<T, D> logits = training.model(Variable<T, D>(batch.images));
         const Variable<float, D> objective =
             cross_entropy(logits, batch.labels, {.label_smoothing = o.label_smoothing});
-        objective.backward();
-        training.sgd.step(metrics.lr);
+        training.learn(objective, metrics.lr);
 
         const double size = static_cast<double>(batch.size());
         loss.add(static_cast<double>(objective.item()), size);
@@ -221,6 +241,8 @@ EpochMetrics train_epoch(Training<D>& training, const Loader<float, D>& loader, 
     metrics.train_loss = loss.value();
     metrics.train_accuracy = accuracy.value();
     metrics.seconds = bar.seconds();
+    metrics.loss_scale = training.scaler.scale();
+    metrics.skipped_steps = training.scaler.skipped() - skipped;
     ++training.epoch;
     return metrics;
 }
@@ -230,16 +252,16 @@ int complain(const std::string& message) {
     return 1;
 }
 
-template <class D>
-int train(const Options& o, const DataPair& data) {
+template <class T, class D>
+GRADUS_COLD int train(const Options& o, const DataPair& data) {
     const std::string checkpoint = o.out + "/checkpoint.safetensors";
     const Settings settings = settings_of(o, data.train);
     const Shape& images = data.train.images.shape();
     manual_seed(static_cast<std::uint64_t>(o.seed));
-    Training<D> training({.depth = std::stol(o.model.substr(6)),
-                          .classes = static_cast<Index>(data.train.classes.size()),
-                          .channels = images[3]},
-                         o);
+    Training<T, D> training({.depth = std::stol(o.model.substr(6)),
+                             .classes = static_cast<Index>(data.train.classes.size()),
+                             .channels = images[3]},
+                            o);
     if (o.resume)
         if (const Status restored = training.restore(checkpoint, settings); !restored.ok())
             return complain("cannot resume: " + restored.error());
@@ -248,8 +270,8 @@ int train(const Options& o, const DataPair& data) {
                      checkpoint.c_str());
 
     const ChannelStatistics normalisation = channel_statistics(data.train);
-    const Loader<float, D> train_loader(data.train, training_options(o, data.train, normalisation));
-    const Loader<float, D> test_loader(data.test, {.batch_size = 256, .normalisation = normalisation});
+    const Loader<T, D> train_loader(data.train, training_options(o, data.train, normalisation));
+    const Loader<T, D> test_loader(data.test, {.batch_size = 256, .normalisation = normalisation});
     print_setup(o, data, summary_rows(training.model, {1, images[1], images[2], images[3]}));
 
     Evaluation evaluation;
@@ -278,6 +300,13 @@ int train(const Options& o, const DataPair& data) {
     return 0;
 }
 
+template <class D>
+int train_in(const Options& o, const DataPair& data) {
+    if (o.precision == "fp16") return train<Half, D>(o, data);
+    if (o.precision == "bf16") return train<BFloat16, D>(o, data);
+    return train<float, D>(o, data);
+}
+
 bool wants_own_data(int argc, char** argv) {
     for (int i = 1; i < argc; ++i)
         if (std::string_view(argv[i]).starts_with("--data")) return true;
@@ -286,7 +315,7 @@ bool wants_own_data(int argc, char** argv) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+GRADUS_COLD int main(int argc, char** argv) {
     Options options = wants_own_data(argc, argv) ? Options{} : digits_recipe();
     const CommandLine::Outcome outcome = command_line(options).parse(argc, argv);
     if (outcome.stop) return outcome.print();
@@ -303,7 +332,8 @@ int main(int argc, char** argv) {
     set_threads(static_cast<int>(options.threads));
     options.device = resolve_device(options.device);
     try {
-        return with_device(options.device, [&](auto device) { return train<decltype(device)>(options, data.value()); });
+        return with_device(options.device,
+                           [&](auto device) { return train_in<decltype(device)>(options, data.value()); });
     } catch (const Error& error) {
         return complain(error.what());
     }

@@ -32,7 +32,7 @@ std::vector<std::string> names(Net& net) {
 
 struct Paths final : ForwardObserver<float, Cpu> {
     std::vector<std::string> seen;
-    void after_forward(const Module<float>& module, const Shape&, const Shape& output) override {
+    void after_forward(const ModuleTree<float, Cpu>& module, const Shape&, const Shape& output) override {
         seen.push_back(text(layer_path(), " ", module.type(), " ", output));
     }
 };

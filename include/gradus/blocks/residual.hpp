@@ -20,7 +20,7 @@ struct ResidualConfig {
 template <FloatingElement T, Device D>
 class ResidualBlock : public Module<T, D> {
 public:
-    ResidualBlock(Index in, Index out, const ResidualConfig& config)
+    GRADUS_COLD ResidualBlock(Index in, Index out, const ResidualConfig& config)
         : out_(out), stride_(config.stride), changes_shape_(in != out || config.stride != 1) {
         if (changes_shape_ && config.shortcut == ShortcutKind::projection)
             add_projection(downsample_, in, out, config.stride);
@@ -47,7 +47,7 @@ class BasicBlock final : public ResidualBlock<T, D> {
 public:
     static constexpr Index expansion = 1;
 
-    BasicBlock(Index in, Index channels, const ResidualConfig& config = {})
+    GRADUS_COLD BasicBlock(Index in, Index channels, const ResidualConfig& config = {})
         : ResidualBlock<T, D>(in, channels, config),
           conv1_(in, channels, {.kernel = 3, .stride = config.stride, .padding = 1, .bias = false}),
           bn1_(channels, {.relu = true}),
@@ -76,7 +76,7 @@ class Bottleneck final : public ResidualBlock<T, D> {
 public:
     static constexpr Index expansion = 4;
 
-    Bottleneck(Index in, Index channels, const ResidualConfig& config = {})
+    GRADUS_COLD Bottleneck(Index in, Index channels, const ResidualConfig& config = {})
         : ResidualBlock<T, D>(in, expansion * channels, config),
           conv1_(in, channels, {.bias = false}),
           bn1_(channels, {.relu = true}),

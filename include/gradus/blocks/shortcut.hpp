@@ -17,7 +17,7 @@ namespace gradus::inline GRADUS_ABI {
 enum class ShortcutKind { pad, projection };
 
 template <FloatingElement T, Device D>
-void add_projection(Sequential<T, D>& downsample, Index in, Index out, Index stride) {
+GRADUS_COLD void add_projection(Sequential<T, D>& downsample, Index in, Index out, Index stride) {
     downsample.template add<Conv2d<T, D>>(in, out, Conv2dConfig{.stride = stride, .bias = false});
     downsample.template add<BatchNorm2d<T, D>>(out);
 }

@@ -35,7 +35,7 @@ class EpochBatches {
 public:
     using Item = Batch<T, Cpu>;
 
-    EpochBatches(const Dataset& data, const LoaderOptions& options, Index epoch)
+    GRADUS_COLD EpochBatches(const Dataset& data, const LoaderOptions& options, Index epoch)
         : data_(data), options_(options), epoch_(epoch) {
         GRADUS_CHECK(options.batch_size > 0, "loader: batch_size is ", options.batch_size, ", it must be positive");
         table_ = normalisation_table<T>(options.normalisation, data.images.shape()[3]);

@@ -30,7 +30,7 @@ public:
     using Item = typename Source::Item;
 
     // Items first, first + 1, ... of the source, `ahead` of them ready at most, beside the one that the consumer has.
-    Prefetch(Source source, Index first, Index ahead)
+    GRADUS_COLD Prefetch(Source source, Index first, Index ahead)
         : source_(std::move(source)), count_(source_.count()), returned_(first), made_(first), taken_(first) {
         GRADUS_CHECK(first >= 0, "prefetch: cannot start at item ", first);
         GRADUS_CHECK(ahead >= 1, "prefetch: ", ahead, " items ahead, at least 1 is needed");
@@ -114,7 +114,7 @@ class Prefetch {
 public:
     using Item = typename Source::Item;
 
-    Prefetch(Source source, Index first, Index ahead)
+    GRADUS_COLD Prefetch(Source source, Index first, Index ahead)
         : source_(std::move(source)), count_(source_.count()), returned_(first), taken_(first) {
         GRADUS_CHECK(first >= 0, "prefetch: cannot start at item ", first);
         GRADUS_CHECK(ahead >= 1, "prefetch: ", ahead, " items ahead, at least 1 is needed");

@@ -31,7 +31,7 @@ struct CifarResNetConfig {
 template <FloatingElement T, Device D = Cpu>
 class CifarResNet final : public Module<T, D> {
 public:
-    explicit CifarResNet(const CifarResNetConfig& config = {})
+    GRADUS_COLD explicit CifarResNet(const CifarResNetConfig& config = {})
         : conv1_(config.channels, cifar_resnet_stages[0].channels, {.kernel = 3, .padding = 1, .bias = false}),
           bn1_(cifar_resnet_stages[0].channels, {.relu = true}),
           fc_(cifar_resnet_stages.back().channels, config.classes) {
@@ -51,7 +51,7 @@ public:
             this->child(text("layer", s + 1), layers_[s]);
         }
         this->child("fc", fc_);
-        for (const Parameter<T, D>& parameter : this->named_parameters())
+        for (const Parameter<Sum<T>, D>& parameter : this->named_parameters())
             if (parameter.layout == FileLayout::oihw) kaiming_normal_(*parameter.variable);
     }
 

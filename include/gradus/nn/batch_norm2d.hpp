@@ -13,7 +13,7 @@ namespace gradus::inline GRADUS_ABI {
 template <FloatingElement T, Device D = Cpu>
 class BatchNorm2d final : public Module<T, D> {
 public:
-    explicit BatchNorm2d(Index channels, const BatchNormOptions& options = {})
+    GRADUS_COLD explicit BatchNorm2d(Index channels, const BatchNormOptions& options = {})
         : gamma(Tensor<Sum<T>, D>::ones({channels}), true),
           beta(Tensor<Sum<T>, D>::zeros({channels}), true),
           running_mean(Tensor<Sum<T>, D>::zeros({channels})),

@@ -20,7 +20,7 @@ struct Conv2dConfig {
 template <FloatingElement T, Device D = Cpu>
 class Conv2d final : public Module<T, D> {
 public:
-    Conv2d(Index in, Index out, const Conv2dConfig& config = {})
+    GRADUS_COLD Conv2d(Index in, Index out, const Conv2dConfig& config = {})
         : options_{.stride = config.stride,
                    .padding = config.padding,
                    .dilation = config.dilation,

@@ -14,7 +14,7 @@ class Sequential final : public Module<T, D> {
 public:
     // Makes a Layer from the arguments and appends it.
     template <std::derived_from<Module<T, D>> Layer, class... Arguments>
-    Sequential& add(Arguments&&... arguments) {
+    GRADUS_COLD Sequential& add(Arguments&&... arguments) {
         layers_.push_back(std::make_unique<Layer>(std::forward<Arguments>(arguments)...));
         this->child(std::to_string(layers_.size() - 1), *layers_.back());
         return *this;

@@ -18,7 +18,7 @@ struct NamedTensor {
 
 // (O, H, W, I) -> (O, I, H, W): the last axis moves to the second place.
 template <class P>
-Tensor<P, Cpu> ohwi_to_oihw(const Tensor<P, Cpu>& weight) {
+GRADUS_COLD Tensor<P, Cpu> ohwi_to_oihw(const Tensor<P, Cpu>& weight) {
     const Shape& s = weight.shape();
     Tensor<P, Cpu> file({s[0], s[3], s[1], s[2]});
     const View<const P, 4> from = weight.template read<4>();
@@ -31,7 +31,7 @@ Tensor<P, Cpu> ohwi_to_oihw(const Tensor<P, Cpu>& weight) {
 }
 // (O, I, H, W) -> (O, H, W, I)
 template <class P>
-Tensor<P, Cpu> oihw_to_ohwi(const Tensor<P, Cpu>& file) {
+GRADUS_COLD Tensor<P, Cpu> oihw_to_ohwi(const Tensor<P, Cpu>& file) {
     const Shape& s = file.shape();
     Tensor<P, Cpu> weight({s[0], s[2], s[3], s[1]});
     const View<const P, 4> from = file.template read<4>();
@@ -43,27 +43,27 @@ Tensor<P, Cpu> oihw_to_ohwi(const Tensor<P, Cpu>& file) {
     return weight;
 }
 
-template <FloatingElement T, Device D>
-std::vector<NamedTensor<Sum<T>>> state_dict(Module<T, D>& model) {
-    std::vector<NamedTensor<Sum<T>>> state;
-    for (const Parameter<T, D>& parameter : model.named_parameters()) {
-        const Tensor<Sum<T>, Cpu> value = parameter.variable->value().template to<Cpu>();
+template <FloatingElement P, Device D>
+GRADUS_COLD std::vector<NamedTensor<P>> state_dict(ModuleTree<P, D>& model) {
+    std::vector<NamedTensor<P>> state;
+    for (const Parameter<P, D>& parameter : model.named_parameters()) {
+        const Tensor<P, Cpu> value = parameter.variable->value().template to<Cpu>();
         state.push_back({parameter.name, parameter.layout == FileLayout::oihw ? ohwi_to_oihw(value) : value});
     }
-    for (const Buffer<T, D>& buffer : model.named_buffers())
+    for (const Buffer<P, D>& buffer : model.named_buffers())
         state.push_back({buffer.name, buffer.tensor->template to<Cpu>()});
     return state;
 }
 
 // Copies every parameter and buffer of the model out of `state`. A missing name or another shape is an error and names
 // both; entries that the model does not have are left alone. Nothing is changed unless everything fits.
-template <FloatingElement T, Device D>
-void load_state_dict(Module<T, D>& model, const std::vector<NamedTensor<Sum<T>>>& state) {
-    const std::vector<NamedTensor<Sum<T>>> expected = state_dict(model);
-    std::vector<const Tensor<Sum<T>, Cpu>*> found;
-    for (const NamedTensor<Sum<T>>& entry : expected) {
-        const Tensor<Sum<T>, Cpu>* match = nullptr;
-        for (const NamedTensor<Sum<T>>& candidate : state)
+template <FloatingElement P, Device D>
+GRADUS_COLD void load_state_dict(ModuleTree<P, D>& model, const std::vector<NamedTensor<P>>& state) {
+    const std::vector<NamedTensor<P>> expected = state_dict(model);
+    std::vector<const Tensor<P, Cpu>*> found;
+    for (const NamedTensor<P>& entry : expected) {
+        const Tensor<P, Cpu>* match = nullptr;
+        for (const NamedTensor<P>& candidate : state)
             if (candidate.name == entry.name) match = &candidate.tensor;
         GRADUS_CHECK(match != nullptr, "load_state_dict: there is no '", entry.name, "'");
         GRADUS_CHECK(match->shape() == entry.tensor.shape(), "load_state_dict: '", entry.name, "' has shape ",
@@ -71,12 +71,12 @@ void load_state_dict(Module<T, D>& model, const std::vector<NamedTensor<Sum<T>>>
         found.push_back(match);
     }
     std::size_t i = 0;
-    for (const Parameter<T, D>& parameter : model.named_parameters()) {
-        const Tensor<Sum<T>, Cpu>& file = *found[i++];
-        const Tensor<Sum<T>, Cpu> value = parameter.layout == FileLayout::oihw ? oihw_to_ohwi(file) : file;
+    for (const Parameter<P, D>& parameter : model.named_parameters()) {
+        const Tensor<P, Cpu>& file = *found[i++];
+        const Tensor<P, Cpu> value = parameter.layout == FileLayout::oihw ? oihw_to_ohwi(file) : file;
         parameter.variable->mutable_value().copy_from(value.template to<D>());
     }
-    for (const Buffer<T, D>& buffer : model.named_buffers()) buffer.tensor->copy_from(found[i++]->template to<D>());
+    for (const Buffer<P, D>& buffer : model.named_buffers()) buffer.tensor->copy_from(found[i++]->template to<D>());
 }
 
 }  // namespace gradus::inline GRADUS_ABI

@@ -7,10 +7,10 @@
 namespace gradus::inline GRADUS_ABI {
 
 // Notes every module without children: the ones that hold parameters and do the arithmetic.
-template <FloatingElement T, Device D>
-class SummaryObserver final : public ForwardObserver<T, D> {
+template <FloatingElement P, Device D>
+class SummaryObserver final : public ForwardObserver<P, D> {
 public:
-    void after_forward(const Module<T, D>& module, const Shape& input, const Shape& output) override {
+    GRADUS_COLD void after_forward(const ModuleTree<P, D>& module, const Shape& input, const Shape& output) override {
         if (!module.is_leaf()) return;
         rows.push_back({layer_path(), module.type(), output, module.own_parameter_count(), module.macs(input, output)});
     }
@@ -20,10 +20,10 @@ public:
 // Rows for an input of this shape, (1, H, W, C) as a rule. Runs in evaluation mode, so that no statistics change, and
 // leaves the model in the mode in which it was.
 template <FloatingElement T, Device D>
-std::vector<SummaryRow> summary_rows(Module<T, D>& model, const Shape& input) {
+GRADUS_COLD std::vector<SummaryRow> summary_rows(Module<T, D>& model, const Shape& input) {
     const NoGrad no_grad;
     const EvaluationScope evaluation(model);
-    SummaryObserver<T, D> observer;
+    SummaryObserver<Sum<T>, D> observer;
     model(Variable<T, D>(Tensor<T, D>::zeros(input)));
     return observer.rows;
 }

@@ -57,7 +57,7 @@ struct ParameterGroup {
 // Decays the weights (rank 2 and more) only, not the biases and not gamma and beta of normalisations: Jia et al. 2018,
 // arXiv 1807.11205; He T. et al. 2018, "Bag of Tricks", arXiv 1812.01187, section 3.1.
 template <FloatingElement P, Device D>
-std::vector<ParameterGroup<P, D>> no_bias_decay(const std::vector<Variable<P, D>>& parameters, double weight_decay) {
+GRADUS_COLD std::vector<ParameterGroup<P, D>> no_bias_decay(const std::vector<Variable<P, D>>& parameters, double weight_decay) {
     ParameterGroup<P, D> decayed{{}, weight_decay}, plain{{}, 0};
     for (const Variable<P, D>& parameter : parameters)
         (parameter.shape().rank() >= 2 ? decayed : plain).parameters.push_back(parameter);
@@ -79,7 +79,7 @@ struct SgdConfig {
 template <FloatingElement P, Device D = Cpu>
 class Sgd {
 public:
-    Sgd(std::vector<ParameterGroup<P, D>> groups, const SgdConfig& config)
+    GRADUS_COLD Sgd(std::vector<ParameterGroup<P, D>> groups, const SgdConfig& config)
         : groups_(std::move(groups)), config_(config) {
         GRADUS_CHECK(config.momentum >= 0 && config.momentum < 1, "sgd: momentum must be in [0, 1), got ",
                      config.momentum);
