@@ -23,32 +23,26 @@ struct Run {
 
 enum class ALayout { by_row, by_column };
 
-template <int Rows, int Vectors, ALayout Layout>
-GRADUS_INLINE void accumulate(Vec (&sum)[Rows][Vectors], const float* a, Index a_stride, const float* b, Index b_stride,
-                              Index length) {
-    if constexpr (Layout == ALayout::by_column) {
-        for (Index k = 0; k < length; ++k, a += a_stride, b += b_stride) {
-            Vec row[Vectors];
-            GRADUS_UNROLL for (int j = 0; j < Vectors; ++j) row[j] = load(b + j * vec_floats);
-            GRADUS_UNROLL for (int i = 0; i < Rows; ++i) {
-                GRADUS_UNROLL for (int j = 0; j < Vectors; ++j) sum[i][j] += a[i] * row[j];
-            }
+// A(i, k) = a[i * row + k * step]: both layouts, in one function for each size of tile.
+struct AStrides {
+    Index row, step;
+};
+
+template <int Rows, int Vectors>
+GRADUS_INLINE void accumulate(Vec (&sum)[Rows][Vectors], const float* a, AStrides stride, const float* b,
+                              Index b_stride, Index length) {
+    // One pointer for four rows: base + {0, 1, 2, 3} * row are addresses the processor forms by itself.
+    constexpr int groups = (Rows + 3) / 4;
+    const float* base[groups];
+    GRADUS_UNROLL for (int g = 0; g < groups; ++g) base[g] = a + 4 * g * stride.row;
+    for (Index k = 0; k < length; ++k, b += b_stride) {
+        Vec row[Vectors];
+        GRADUS_UNROLL for (int j = 0; j < Vectors; ++j) row[j] = load(b + j * vec_floats);
+        GRADUS_UNROLL for (int i = 0; i < Rows; ++i) {
+            const float x = base[i / 4][i % 4 * stride.row];
+            GRADUS_UNROLL for (int j = 0; j < Vectors; ++j) sum[i][j] += x * row[j];
         }
-    } else {
-        // One pointer for four rows: base + {0, 1, 2, 3} * stride are addresses the processor forms by itself.
-        constexpr int groups = (Rows + 3) / 4;
-        const float* base[groups];
-        GRADUS_UNROLL for (int g = 0; g < groups; ++g) base[g] = a + 4 * g * a_stride;
-        const Index two = 2 * a_stride, three = 3 * a_stride;
-        for (Index k = 0; k < length; ++k, b += b_stride) {
-            Vec row[Vectors];
-            GRADUS_UNROLL for (int j = 0; j < Vectors; ++j) row[j] = load(b + j * vec_floats);
-            GRADUS_UNROLL for (int i = 0; i < Rows; ++i) {
-                const Index offset = i % 4 == 0 ? k : i % 4 == 1 ? k + a_stride : i % 4 == 2 ? k + two : k + three;
-                const float x = base[i / 4][offset];
-                GRADUS_UNROLL for (int j = 0; j < Vectors; ++j) sum[i][j] += x * row[j];
-            }
-        }
+        GRADUS_UNROLL for (int g = 0; g < groups; ++g) base[g] += stride.step;
     }
 }
 
@@ -74,8 +68,8 @@ inline void write_edge(const float* block, Index rows, Index vectors, const Tile
     }
 }
 
-template <int Rows, int Vectors, ALayout Layout>
-void tile(const float* a, Index a_stride, const float* b, Index b_stride, const Run* runs, Index count,
+template <int Rows, int Vectors>
+void tile(const float* a, AStrides a_stride, const float* b, Index b_stride, const Run* runs, Index count,
           TileTarget target) {
     if (target.far) {
         GRADUS_UNROLL for (int i = 0; i < Rows; ++i) {
@@ -89,7 +83,7 @@ void tile(const float* a, Index a_stride, const float* b, Index b_stride, const 
         GRADUS_UNROLL for (int i = 0; i < Rows; ++i) sum[i][j] = start;
     }
     for (Index r = 0; r < count; ++r)
-        accumulate<Rows, Vectors, Layout>(sum, a + runs[r].a, a_stride, b + runs[r].b, b_stride, runs[r].length);
+        accumulate<Rows, Vectors>(sum, a + runs[r].a, a_stride, b + runs[r].b, b_stride, runs[r].length);
     if (target.last < vec_floats) {
         float block[Rows * Vectors * vec_floats];
         GRADUS_UNROLL for (int i = 0; i < Rows; ++i) {
@@ -112,20 +106,19 @@ void tile(const float* a, Index a_stride, const float* b, Index b_stride, const 
 constexpr int most_rows(int vectors) { return std::min((vec_registers - 1 - vectors) / vectors, 16); }
 inline constexpr int most_vectors = 3;
 
-using Tile = void (*)(const float*, Index, const float*, Index, const Run*, Index, TileTarget);
+using Tile = void (*)(const float*, AStrides, const float*, Index, const Run*, Index, TileTarget);
 
-template <int Vectors, ALayout Layout, int... Row>
+template <int Vectors, int... Row>
 constexpr std::array<Tile, sizeof...(Row)> tiles_of_width(std::integer_sequence<int, Row...>) {
-    return {&tile<Row + 1, Vectors, Layout>...};
+    return {&tile<Row + 1, Vectors>...};
 }
-template <int Vectors, ALayout Layout>
+template <int Vectors>
 inline constexpr std::array<Tile, most_rows(Vectors)> tiles =
-    tiles_of_width<Vectors, Layout>(std::make_integer_sequence<int, most_rows(Vectors)>{});
+    tiles_of_width<Vectors>(std::make_integer_sequence<int, most_rows(Vectors)>{});
 
-template <ALayout Layout>
-Tile tile_for(Index rows, Index vectors) {
+inline Tile tile_for(Index rows, Index vectors) {
     const std::size_t r = static_cast<std::size_t>(rows - 1);
-    return vectors == 1 ? tiles<1, Layout>[r] : vectors == 2 ? tiles<2, Layout>[r] : tiles<3, Layout>[r];
+    return vectors == 1 ? tiles<1>[r] : vectors == 2 ? tiles<2>[r] : tiles<3>[r];
 }
 
 // How many vectors wide the blocks of a matrix of `columns` columns should be: wide enough to pay for the broadcasts.
@@ -143,12 +136,13 @@ inline Index tile_rows(Index rows, Index vectors) {
 template <ALayout Layout>
 void tile_column(Index rows, Index vectors, const float* a, Index a_stride, const float* b, Index b_stride,
                  const Run* runs, Index count, TileTarget target) {
+    constexpr bool by_row = Layout == ALayout::by_row;
+    const AStrides stride{by_row ? a_stride : 1, by_row ? 1 : a_stride};
     const Index height = tile_rows(rows, vectors);
-    const Index a_step = Layout == ALayout::by_row ? height * a_stride : height;
-    const Tile whole = tile_for<Layout>(height, vectors);
-    for (; rows > 0; rows -= height, a += a_step, target.c += height * target.stride) {
-        const Tile part = rows >= height ? whole : tile_for<Layout>(rows, vectors);
-        part(a, a_stride, b, b_stride, runs, count, target);
+    const Tile whole = tile_for(height, vectors);
+    for (; rows > 0; rows -= height, a += height * stride.row, target.c += height * target.stride) {
+        const Tile part = rows >= height ? whole : tile_for(rows, vectors);
+        part(a, stride, b, b_stride, runs, count, target);
     }
 }
 
