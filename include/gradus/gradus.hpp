@@ -82,6 +82,7 @@
 
 // The machinery, last: options of a program, threads, the micro-kernel
 #include "gradus/core/result.hpp"
+#include "gradus/core/sort.hpp"
 #include "gradus/training/command_line.hpp"
 #include "gradus/machine/cpu/thread_pool.hpp"
 #include "gradus/machine/cpu/gemm.hpp"

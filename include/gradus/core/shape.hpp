@@ -1,6 +1,7 @@
 // core/shape.hpp   The extents of a tensor: Shape{N, H, W, C}. At most 6 dimensions, stored in place.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <initializer_list>
@@ -45,6 +46,19 @@ public:
             GRADUS_CHECK(!__builtin_mul_overflow(product, extent, &product) && product <= max_numel, "shape: ", *this,
                          " has more than 2^58 elements");
         return product;
+    }
+
+    // The extents of a view of R dimensions: with fewer than there are, the leading ones merge.
+    template <std::size_t R>
+    std::array<Index, R> merged() const {
+        constexpr int views = static_cast<int>(R);
+        GRADUS_CHECK(views <= (rank_ == 0 ? 1 : rank_), "tensor: a view of ", R, " dimensions of a tensor of shape ",
+                     *this);
+        std::array<Index, R> extents;
+        extents.fill(1);
+        for (int d = 0; d < rank_; ++d)
+            extents[static_cast<std::size_t>(std::max(d - (rank_ - views), 0))] *= extents_[static_cast<std::size_t>(d)];
+        return extents;
     }
 
     friend bool operator==(const Shape& a, const Shape& b) {

@@ -21,6 +21,10 @@
 
 namespace gradus::inline GRADUS_ABI {
 
+[[noreturn]] GRADUS_COLD inline void fail_undefined(const char* access) {
+    fail(text("tensor: ", access, " an undefined tensor", in_operation()));
+}
+
 template <Element T, Device D = Cpu>
 class Tensor {
 public:
@@ -77,18 +81,20 @@ public:
 
     const T* data() const { return storage_ ? static_cast<const T*>(storage_->data()) + offset_ : nullptr; }
     T* mutable_data() {
-        GRADUS_CHECK(defined(), "tensor: write to an undefined tensor", in_operation());
+        if (!defined()) [[unlikely]]
+            fail_undefined("write to");
         storage_->bump_version();
         return static_cast<T*>(storage_->data()) + offset_;
     }
     template <int R>
     View<const T, R> read() const {
-        GRADUS_CHECK(defined(), "tensor: read of an undefined tensor", in_operation());
-        return View<const T, R>(data(), merged_extents<R>());
+        if (!defined()) [[unlikely]]
+            fail_undefined("read of");
+        return View<const T, R>(data(), shape_.template merged<static_cast<std::size_t>(R)>());
     }
     template <int R>
     View<T, R> write() {
-        return View<T, R>(mutable_data(), merged_extents<R>());
+        return View<T, R>(mutable_data(), shape_.template merged<static_cast<std::size_t>(R)>());
     }
 
     // The same elements under another shape.
@@ -147,16 +153,6 @@ public:
     }
 
 private:
-    template <int R>
-    std::array<Index, static_cast<std::size_t>(R)> merged_extents() const {
-        GRADUS_CHECK(R <= std::max(rank(), 1), "tensor: a view of ", R, " dimensions of a tensor of shape ", shape_);
-        std::array<Index, static_cast<std::size_t>(R)> extents;
-        extents.fill(1);
-        const int merged = rank() - R;  // this many leading dimensions join the first extent
-        for (int d = 0; d < rank(); ++d) extents[static_cast<std::size_t>(std::max(d - merged, 0))] *= shape_[d];
-        return extents;
-    }
-
     Shape shape_;
     std::shared_ptr<Storage<D>> storage_;
     Index offset_ = 0;  // in elements

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "gradus/core/sort.hpp"
 #include "gradus/data/loader.hpp"
 #include "gradus/nn/module.hpp"
 #include "gradus/softmax/cross_entropy.hpp"
@@ -41,8 +42,7 @@ GRADUS_COLD inline void count_batch(Evaluation& result, const Tensor<double, Cpu
     }
 }
 GRADUS_COLD inline void sort_mistakes(std::vector<Misclassified>& mistakes) {
-    std::stable_sort(mistakes.begin(), mistakes.end(),
-                     [](const Misclassified& a, const Misclassified& b) { return a.confidence > b.confidence; });
+    sort_stably(mistakes, [](const Misclassified& a, const Misclassified& b) { return a.confidence > b.confidence; });
 }
 
 // Runs the model over the loader's first epoch in evaluation mode, and leaves it in the mode in which it was.

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "gradus/core/sort.hpp"
 #include "gradus/training/report_text.hpp"
 
 namespace gradus::inline GRADUS_ABI {
@@ -140,7 +141,7 @@ private:
             while (last > 0 && !std::isfinite(line.y[last - 1])) --last;
             if (last > 0) labels.push_back({&line, x(line.x[last - 1]), y(line.y[last - 1])});
         }
-        std::sort(labels.begin(), labels.end(), [](const Label& a, const Label& b) { return a.y < b.y; });
+        sort_stably(labels, [](const Label& a, const Label& b) { return a.y < b.y; });
         const double distance = 17;
         for (std::size_t i = 1; i < labels.size(); ++i) {
             const double missing = labels[i - 1].y + distance - labels[i].y;

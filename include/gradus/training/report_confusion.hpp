@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "gradus/core/sort.hpp"
 #include "gradus/training/report_text.hpp"
 
 namespace gradus::inline GRADUS_ABI {
@@ -110,8 +111,7 @@ inline std::vector<ConfusedPair> most_confused(const ConfusionView& matrix, std:
     for (Index t = 0; t < matrix.size(); ++t)
         for (Index p = 0; p < matrix.size(); ++p)
             if (t != p && matrix.count(t, p) > 0) pairs.push_back({t, p, matrix.count(t, p)});
-    std::stable_sort(pairs.begin(), pairs.end(),
-                     [](const ConfusedPair& a, const ConfusedPair& b) { return a.count > b.count; });
+    sort_stably(pairs, [](const ConfusedPair& a, const ConfusedPair& b) { return a.count > b.count; });
     if (pairs.size() > limit) pairs.resize(limit);
     return pairs;
 }

@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "gradus/core/sort.hpp"
 #include "gradus/core/tensor.hpp"
 #include "gradus/data/file_reader.hpp"
 #include "gradus/training/atomic_file.hpp"
@@ -132,7 +133,7 @@ GRADUS_COLD inline Result<SafetensorsFile> parse_safetensors(std::string path, s
     if (json.failed() || !read_header(json, header))
         return Failure{text(path, ", byte ", 8 + json.position(), ": ", json.error())};
 
-    std::stable_sort(header.tensors.begin(), header.tensors.end(), [](const HeaderEntry& a, const HeaderEntry& b) {
+    sort_stably(header.tensors, [](const HeaderEntry& a, const HeaderEntry& b) {
         return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
     });
     if (const Status layout = check_layout(path, header.tensors, data_start, size); !layout.ok())
@@ -164,7 +165,7 @@ inline Result<SafetensorsFile> read_safetensors(const std::string& path) {
 // The order in which tensors are written, the one of the format's own writer: by descending alignment, then by name. So
 // the same tensors give the same bytes.
 inline void sort_for_file(std::vector<FileTensor>& tensors) {
-    std::sort(tensors.begin(), tensors.end(), [](const FileTensor& a, const FileTensor& b) {
+    sort_stably(tensors, [](const FileTensor& a, const FileTensor& b) {
         return a.dtype != b.dtype ? a.dtype > b.dtype : a.name < b.name;
     });
 }
