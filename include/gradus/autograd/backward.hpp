@@ -44,15 +44,15 @@ inline void walk_back(std::vector<std::shared_ptr<PlaceBase>> order) {
     while (!order.empty()) {
         const std::shared_ptr<PlaceBase> place = std::move(order.back());
         order.pop_back();
-        const std::shared_ptr<Node> node = place->creator;
         if (place->has_gradient()) {
-            const LayerScope layer(node->layer);
-            const OperationScope operation(node->name());
+            const Node& node = *place->creator;
+            const LayerScope layer(node.layer);
+            const OperationScope operation(node.name());
             place->run_creator();
-            if (anomaly_detection()) check_input_gradients(*node);
+            if (anomaly_detection()) check_input_gradients(node);
         }
         place->drop_gradient();
-        place->creator = nullptr;  // with `node` the saved tensors go, before the next node allocates
+        place->creator = nullptr;  // with it the saved tensors go, before the next node allocates
         place->graph_freed = true;
     }
 }

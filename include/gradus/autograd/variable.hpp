@@ -2,7 +2,7 @@
 // Problem  With f = sum(dy * g(x)) for every operation g of a program, find df/dx for all inputs x at the cost of a few
 //          forward passes (Linnainmaa 1970; Baydin et al. 2018, JMLR 18(153), section 3.2).
 // Graph    Every operation that runs leaves a Node, which knows the Places of its inputs. A Place is where a value
-//          stands in the graph: its gradient and the Node that made it. A Node never owns its output, so the graph has
+//          stands in the graph: its gradient and the Node that made it, which it owns. A Node never owns its output, so the graph has
 //          no cycle and disappears with the last Variable on it.
 //              Variable x, y --- conv2d ---> Variable z        z.place -> Conv2dNode -> x.place, y.place
 // Backward walks the Nodes from the last to the first. A Node is dropped as soon as it has run, and with it the tensors
@@ -20,21 +20,7 @@
 
 namespace gradus::inline GRADUS_ABI {
 
-class Node;
-
-// What the walk needs to know of a place, whatever its element type.
-class PlaceBase {
-public:
-    virtual ~PlaceBase() = default;
-    virtual void run_creator() = 0;  // lets the creator pass this place's gradient on to its inputs
-    virtual bool has_gradient() const = 0;
-    virtual void drop_gradient() = 0;
-    virtual void check_gradient(std::string_view operation, std::string_view what) const = 0;  // of NaN and infinity
-
-    std::shared_ptr<Node> creator;  // null for a leaf
-    bool requires_grad = false;
-    bool graph_freed = false;  // backward has been here: the creator is gone
-};
+class PlaceBase;
 
 // One recorded operation: a struct whose fields are the edges to its inputs and the tensors that its backward needs.
 class Node {
@@ -69,6 +55,20 @@ private:
         }
         pending = nullptr;
     }
+};
+
+// What the walk needs to know of a place, whatever its element type.
+class PlaceBase {
+public:
+    virtual ~PlaceBase() = default;
+    virtual void run_creator() = 0;  // lets the creator pass this place's gradient on to its inputs
+    virtual bool has_gradient() const = 0;
+    virtual void drop_gradient() = 0;
+    virtual void check_gradient(std::string_view operation, std::string_view what) const = 0;  // of NaN and infinity
+
+    std::unique_ptr<Node> creator;  // null for a leaf
+    bool requires_grad = false;
+    bool graph_freed = false;  // backward has been here: the creator is gone
 };
 
 template <class T, class D>
@@ -200,7 +200,7 @@ public:
         place_->requires_grad = requires_grad;
     }
     // The output of a recorded operation; node is null where nothing needs a gradient.
-    Variable(Tensor<T, D> value, std::shared_ptr<NodeOf<T, D>> node) : Variable(std::move(value), node != nullptr) {
+    Variable(Tensor<T, D> value, std::unique_ptr<NodeOf<T, D>> node) : Variable(std::move(value), node != nullptr) {
         place_->creator = std::move(node);
         if (anomaly_detection()) check_finite(trace_state().operation, "the result", value_);
     }

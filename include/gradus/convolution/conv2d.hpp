@@ -16,6 +16,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "gradus/autograd/variable.hpp"
 #include "gradus/convolution/conv2d_options.hpp"
@@ -158,14 +159,14 @@ GRADUS_COLD Variable<T, D> conv2d(const Variable<T, D>& x, const Variable<Sum<T>
     conv2d_forward(D{}, x.value().template read<4>(), weight.value().template read<4>(), bias_view, options,
                    y.template write<4>());
     if (!needs_gradient(x, weight, bias)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_shared<Conv2dNode<T, D>>();
+    auto node = std::make_unique<Conv2dNode<T, D>>();
     node->x = node->input(x);
     node->weight = node->input(weight);
     if (bias.defined()) node->bias = node->input(bias);
     if (weight.requires_grad()) node->saved_x = x.value();
     if (x.requires_grad()) node->saved_weight = weight.value();
     node->options = options;
-    return Variable<T, D>(y, node);
+    return Variable<T, D>(y, std::move(node));
 }
 
 }  // namespace gradus::inline GRADUS_ABI

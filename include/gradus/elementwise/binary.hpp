@@ -11,6 +11,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "gradus/core/broadcast.hpp"
 #include "gradus/elementwise/unary.hpp"
@@ -164,13 +165,13 @@ Variable<T, D> binary(const Function& function, const Variable<T, D>& x, const V
     binary_forward(D{}, function, pairs, x.value().template read<1>(), y.value().template read<1>(),
                    z.template write<1>());
     if (!needs_gradient(x, y)) return Variable<T, D>(z, nullptr);
-    auto node = std::make_shared<BinaryNode<Function, T, D>>(function, pairs);
+    auto node = std::make_unique<BinaryNode<Function, T, D>>(function, pairs);
     node->x = node->input(x);
     node->y = node->input(y);
     const bool dx = x.requires_grad(), dy = y.requires_grad();
     if ((dx && includes_x(Function::dx_from)) || (dy && includes_x(Function::dy_from))) node->kept_x = x.value();
     if ((dx && includes_y(Function::dx_from)) || (dy && includes_y(Function::dy_from))) node->kept_y = y.value();
-    return Variable<T, D>(z, node);
+    return Variable<T, D>(z, std::move(node));
 }
 
 template <FloatingElement T, Device D>

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "gradus/autograd/variable.hpp"
 
@@ -66,9 +67,9 @@ Variable<T, D> dropout(const Variable<T, D>& x, double p, bool training = true,
     Tensor<T, D> y(x.shape());
     dropout_apply(D{}, mask, x.value().template read<1>(), y.template write<1>(), Write::overwrite);
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_shared<DropoutNode<T, D>>(mask);
+    auto node = std::make_unique<DropoutNode<T, D>>(mask);
     node->x = node->input(x);
-    return Variable<T, D>(y, node);
+    return Variable<T, D>(y, std::move(node));
 }
 
 }  // namespace gradus::inline GRADUS_ABI

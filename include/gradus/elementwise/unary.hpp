@@ -12,6 +12,7 @@
 #include <cmath>
 #include <memory>
 #include <numbers>
+#include <utility>
 
 #include "gradus/autograd/variable.hpp"
 #include "gradus/elementwise/math.hpp"
@@ -236,11 +237,11 @@ Variable<T, D> unary(const Function& function, const Variable<T, D>& x) {
     Tensor<T, D> y(x.shape());
     unary_forward(D{}, function, x.value().template read<1>(), y.template write<1>());
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_shared<UnaryNode<Function, T, D>>(function);
+    auto node = std::make_unique<UnaryNode<Function, T, D>>(function);
     node->x = node->input(x);
     if (Function::derivative_from == From::x) node->kept = x.value();
     if (Function::derivative_from == From::y) node->kept = y;
-    return Variable<T, D>(y, node);
+    return Variable<T, D>(y, std::move(node));
 }
 
 template <FloatingElement T, Device D>

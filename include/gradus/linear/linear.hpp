@@ -10,6 +10,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "gradus/autograd/variable.hpp"
 
@@ -103,13 +104,13 @@ GRADUS_COLD Variable<T, D> linear(const Variable<T, D>& x, const Variable<Sum<T>
     linear_forward(D{}, x.value().template read<2>(), weight.value().template read<2>(), bias_view,
                    y.template write<2>());
     if (!needs_gradient(x, weight, bias)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_shared<LinearNode<T, D>>();
+    auto node = std::make_unique<LinearNode<T, D>>();
     node->x = node->input(x);
     node->weight = node->input(weight);
     if (bias.defined()) node->bias = node->input(bias);
     if (weight.requires_grad()) node->saved_x = x.value();
     if (x.requires_grad()) node->saved_weight = weight.value();
-    return Variable<T, D>(y, node);
+    return Variable<T, D>(y, std::move(node));
 }
 
 }  // namespace gradus::inline GRADUS_ABI

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "gradus/autograd/variable.hpp"
 
@@ -74,13 +75,13 @@ Variable<T, D> matmul(const Variable<T, D>& a, const Variable<T, D>& b, const Ma
     matmul(D{}, a.value().template read<2>(), a_flipped, b.value().template read<2>(), b_flipped, c.template write<2>(),
            Write::overwrite);
     if (!needs_gradient(a, b)) return Variable<T, D>(c, nullptr);
-    auto node = std::make_shared<MatmulNode<T, D>>();
+    auto node = std::make_unique<MatmulNode<T, D>>();
     node->a = node->input(a);
     node->b = node->input(b);
     if (b.requires_grad()) node->saved_a = a.value();
     if (a.requires_grad()) node->saved_b = b.value();
     node->options = options;
-    return Variable<T, D>(c, node);
+    return Variable<T, D>(c, std::move(node));
 }
 
 }  // namespace gradus::inline GRADUS_ABI

@@ -20,6 +20,7 @@
 
 #include <cmath>
 #include <memory>
+#include <utility>
 
 #include "gradus/autograd/variable.hpp"
 
@@ -191,7 +192,7 @@ struct BatchNormNode final : NodeOf<T, D> {
         batch_norm_forward(D{}, x.value().template read<2>(), matrix_or_absent(shortcut.value()), by, relu,
                            y.template write<2>());
         if (!gradus::needs_gradient(x, gamma, beta, shortcut)) return Variable<T, D>(y, nullptr);
-        auto node = std::make_shared<BatchNormNode>();
+        auto node = std::make_unique<BatchNormNode>();
         node->x = node->input(x);
         node->gamma = node->input(gamma);
         node->beta = node->input(beta);
@@ -204,7 +205,7 @@ struct BatchNormNode final : NodeOf<T, D> {
         node->rstd = rstd;
         node->relu = relu;
         node->uses_batch_statistics = uses_batch_statistics;
-        return Variable<T, D>(y, node);
+        return Variable<T, D>(y, std::move(node));
     }
 
 private:

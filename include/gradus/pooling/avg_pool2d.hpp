@@ -12,6 +12,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "gradus/autograd/variable.hpp"
 #include "gradus/pooling/pool_windows.hpp"
@@ -70,9 +71,9 @@ struct AvgPool2dNode final : NodeOf<T, D> {
         Tensor<T, D> y({x.shape()[0], rows.out, columns.out, x.shape()[3]});
         avg_pool2d_forward(D{}, x.value().template read<4>(), rows, columns, y.template write<4>());
         if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-        auto node = std::make_shared<AvgPool2dNode>(rows, columns);
+        auto node = std::make_unique<AvgPool2dNode>(rows, columns);
         node->x = node->input(x);
-        return Variable<T, D>(y, node);
+        return Variable<T, D>(y, std::move(node));
     }
     const char* name() const override { return rows.kernel == 0 ? "adaptive_avg_pool2d" : "avg_pool2d"; }
     void backward(const Tensor<T, D>& dy) override {

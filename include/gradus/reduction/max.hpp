@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "gradus/reduction/sum.hpp"
@@ -66,10 +67,10 @@ Variable<T, D> max(const Variable<T, D>& x, const std::vector<int>& dimensions =
     max_forward(D{}, x.value().template read<1>(), Vector<const std::int64_t>(positions.template read<1>()),
                 y.template write<1>());
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_shared<MaxNode<T, D>>();
+    auto node = std::make_unique<MaxNode<T, D>>();
     node->x = node->input(x);
     node->positions = positions;
-    return Variable<T, D>(y, node);
+    return Variable<T, D>(y, std::move(node));
 }
 
 // From positions in all of x to those along a dimension of `extent` elements, which are `stride` apart.

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "gradus/autograd/variable.hpp"
@@ -75,9 +76,9 @@ Variable<T, D> scaled_sum(const Variable<T, D>& x, Sum<T> factor, const std::vec
     Tensor<T, D> y(reduced_shape(name, x.shape(), dimensions, options.keep));
     sum_forward(D{}, pairs, x.value().template read<1>(), factor, y.template write<1>(), Write::overwrite);
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_shared<SumNode<T, D>>(name, pairs, factor);
+    auto node = std::make_unique<SumNode<T, D>>(name, pairs, factor);
     node->x = node->input(x);
-    return Variable<T, D>(y, node);
+    return Variable<T, D>(y, std::move(node));
 }
 template <FloatingElement T, Device D>
 Variable<T, D> sum(const Variable<T, D>& x, const std::vector<int>& dimensions = {},

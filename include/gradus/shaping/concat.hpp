@@ -7,6 +7,7 @@
 
 #include <initializer_list>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "gradus/shaping/rows.hpp"
@@ -50,7 +51,7 @@ Variable<T, D> concat(const std::vector<Variable<T, D>>& xs, int dimension) {
     shape[dimension] = total;
 
     Tensor<T, D> y(shape);
-    auto node = any_needs_gradient ? std::make_shared<ConcatNode<T, D>>() : nullptr;
+    auto node = any_needs_gradient ? std::make_unique<ConcatNode<T, D>>() : nullptr;
     Rows rows = Rows::along("concat", shape, dimension);
     for (const Variable<T, D>& x : xs) {
         rows.count = x.shape()[dimension];
@@ -58,7 +59,7 @@ Variable<T, D> concat(const std::vector<Variable<T, D>>& xs, int dimension) {
         if (node) node->parts.push_back({node->input(x), rows});
         rows.start += rows.count;
     }
-    return Variable<T, D>(y, node);
+    return Variable<T, D>(y, std::move(node));
 }
 template <FloatingElement T, Device D>
 Variable<T, D> concat(std::initializer_list<Variable<T, D>> xs, int dimension) {

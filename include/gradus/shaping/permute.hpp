@@ -9,6 +9,7 @@
 
 #include <array>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "gradus/shaping/reshape.hpp"
@@ -74,9 +75,9 @@ Variable<T, D> permute(const Variable<T, D>& x, const std::vector<int>& order) {
     Tensor<T, D> y(permutation.y);
     permute_copy(D{}, permutation, x.value().template read<1>(), y.template write<1>(), Write::overwrite);
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_shared<PermuteNode<T, D>>(Permutation(permutation.y, inverse));
+    auto node = std::make_unique<PermuteNode<T, D>>(Permutation(permutation.y, inverse));
     node->x = node->input(x);
-    return Variable<T, D>(y, node);
+    return Variable<T, D>(y, std::move(node));
 }
 
 template <FloatingElement T, Device D>

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "gradus/shaping/rows.hpp"
 
@@ -27,9 +28,9 @@ Variable<T, D> reshape(const Variable<T, D>& x, const Shape& shape) {
     const OperationScope operation("reshape");
     const Tensor<T, D> y = x.value().reshape(shape);
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_shared<ReshapeNode<T, D>>();
+    auto node = std::make_unique<ReshapeNode<T, D>>();
     node->x = node->input(x);
-    return Variable<T, D>(y, node);
+    return Variable<T, D>(y, std::move(node));
 }
 
 }  // namespace gradus::inline GRADUS_ABI

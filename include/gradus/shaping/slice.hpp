@@ -11,6 +11,7 @@
 
 #include <limits>
 #include <memory>
+#include <utility>
 
 #include "gradus/shaping/rows.hpp"
 
@@ -55,9 +56,9 @@ GRADUS_COLD Variable<T, D> slice(const Variable<T, D>& x, int dimension, const S
     Tensor<T, D> y(shape);
     take_rows(D{}, rows, x.value().template read<1>(), y.template write<1>(), Write::overwrite);
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_shared<SliceNode<T, D>>(rows);
+    auto node = std::make_unique<SliceNode<T, D>>(rows);
     node->x = node->input(x);
-    return Variable<T, D>(y, node);
+    return Variable<T, D>(y, std::move(node));
 }
 
 }  // namespace gradus::inline GRADUS_ABI

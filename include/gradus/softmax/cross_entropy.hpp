@@ -27,6 +27,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "gradus/autograd/variable.hpp"
@@ -171,14 +172,14 @@ struct CrossEntropyNode final : NodeOf<Sum<T>, D> {
             loss = total;
         }
         if (!needs_gradient(logits)) return Variable<S, D>(loss, nullptr);
-        auto node = std::make_shared<CrossEntropyNode>();
+        auto node = std::make_unique<CrossEntropyNode>();
         node->logits = node->input(logits);
         node->saved_logits = logits.value();
         node->data = data;
         node->m = m;
         node->s = s;
         node->scale = scale;
-        return Variable<S, D>(loss, node);
+        return Variable<S, D>(loss, std::move(node));
     }
 };
 

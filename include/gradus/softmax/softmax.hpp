@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <utility>
 
 #include "gradus/autograd/variable.hpp"
 
@@ -101,10 +102,10 @@ GRADUS_COLD Variable<T, D> softmax(const Variable<T, D>& x) {
     Tensor<T, D> y(x.shape());
     softmax_forward(D{}, x.value().template read<2>(), y.template write<2>());
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_shared<SoftmaxNode<T, D>>();
+    auto node = std::make_unique<SoftmaxNode<T, D>>();
     node->x = node->input(x);
     node->saved_y = y;
-    return Variable<T, D>(y, node);
+    return Variable<T, D>(y, std::move(node));
 }
 
 // The logarithm of softmax(x), with the same shapes and errors.
@@ -116,10 +117,10 @@ GRADUS_COLD Variable<T, D> log_softmax(const Variable<T, D>& x) {
     Tensor<T, D> y(x.shape());
     log_softmax_forward(D{}, x.value().template read<2>(), y.template write<2>());
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_shared<LogSoftmaxNode<T, D>>();
+    auto node = std::make_unique<LogSoftmaxNode<T, D>>();
     node->x = node->input(x);
     node->saved_y = y;
-    return Variable<T, D>(y, node);
+    return Variable<T, D>(y, std::move(node));
 }
 
 }  // namespace gradus::inline GRADUS_ABI
