@@ -28,6 +28,7 @@ struct Options {
     double label_smoothing = 0.0;
     double weight_decay = 5e-4;
     double loss_scale = LossScalerConfig{}.scale;
+    bool fixed_scale = false;
     bool resume = false;
 };
 
@@ -51,7 +52,8 @@ GRADUS_COLD CommandLine command_line(Options& o) {
     line.choice("model", o.model, {"resnet8", "resnet20", "resnet32", "resnet44", "resnet56", "resnet110"}, "network");
     line.choice("device", o.device, device_names(), "auto: a GPU where there is one; reference: the specification");
     line.choice("precision", o.precision, {"fp32", "fp16", "bf16"}, "of activations; weights are float always");
-    line.real("loss-scale", o.loss_scale, {1, 1e30}, "of the first step in fp16");
+    line.real("loss-scale", o.loss_scale, {1, 1e30}, "in fp16, of the first step; halved after an overflow");
+    line.flag("fixed-scale", o.fixed_scale, "in fp16, the scale stays as it is; overflows are left out all the same");
     line.integer("epochs", o.epochs, {1, 100000}, "passes over the training set");
     line.integer("batch", o.batch, {2, 65536}, "images in a step");
     line.real("lr", o.lr, {0, 1000}, "learning rate after the warm-up");
@@ -70,7 +72,8 @@ GRADUS_COLD Settings settings_of(const Options& o, const Dataset& data) {
     return {{"data", text(data.name, ", ", data.size(), " images")},
             {"model", o.model},
             {"device", o.device},
-            {"precision", o.precision == "fp16" ? text("fp16, loss scale ", shortest(o.loss_scale)) : o.precision},
+            {"precision", o.precision},
+            {"loss scale", o.precision != "fp16" ? "none" : (o.fixed_scale ? "fixed " : "") + shortest(o.loss_scale)},
             {"instruction set", instruction_set()},
             {"schedule", o.schedule},
             {"epochs", text(o.epochs)},
@@ -104,8 +107,8 @@ std::string digits_folder(const std::filesystem::path& program) {
 
 // The page of a finished run. `images` is the number of an epoch.
 GRADUS_COLD ReportData make_report(const Options& o, const Dataset& test, const Evaluation& evaluation,
-                       const std::vector<EpochMetrics>& history, const Settings& settings, const Tensor<float>& filters,
-                       Index images, std::size_t peak_bytes) {
+                                   const std::vector<EpochMetrics>& history, const Settings& settings,
+                                   const Tensor<float>& filters, Index images, std::size_t peak_bytes) {
     ReportData report;
     report.title = test.name;
     report.history = history;
@@ -149,6 +152,8 @@ LoaderOptions training_options(const Options& o, const Dataset& train, const Cha
             .normalisation = normalisation};
 }
 
+std::string checkpoint_of(const Options& o) { return o.out + "/checkpoint.safetensors"; }
+
 void print_setup(const Options& o, const DataPair& data, const std::vector<SummaryRow>& layers) {
     std::printf("%s\n", summary_table(layers).c_str());
     std::printf("%s: %s training and %s test images, %s in %s on %s (%s, %s threads)\n", data.train.name.c_str(),
@@ -157,59 +162,74 @@ void print_setup(const Options& o, const DataPair& data, const std::vector<Summa
 }
 
 GRADUS_COLD std::string epoch_line(const EpochMetrics& m, Index epochs) {
-    return text("epoch ", m.epoch, "/", epochs, "  loss ", readable(m.train_loss), "  accuracy ",
-                percent(m.train_accuracy), "  test loss ", readable(m.test_loss), "  test accuracy ",
-                percent(m.test_accuracy), "  ", human_duration(m.seconds));
+    std::string line = text("epoch ", m.epoch, "/", epochs, "  loss ", readable(m.train_loss), "  accuracy ",
+                            percent(m.train_accuracy), "  test loss ", readable(m.test_loss), "  test accuracy ",
+                            percent(m.test_accuracy), "  ", human_duration(m.seconds));
+    if (m.skipped_steps > 0)
+        line += text("  ", m.skipped_steps, m.skipped_steps == 1 ? " step" : " steps",
+                     " skipped: overflow, loss scale now ", shortest(m.loss_scale));
+    return line;
 }
 
-// Everything that changes while it learns.
+// How far a run has come, whatever its precision and device.
+struct Progress {
+    Index epoch = 0, step = 0;  // done
+    std::vector<EpochMetrics> history;
+    LossScaler scaler;  // moves in fp16 only
+};
+
+// After an epoch. The checkpoint comes last: killed in between, the epoch is done again, and metrics.csv written again.
+GRADUS_COLD Status save(const Options& o, const Settings& settings, const Progress& progress,
+                        std::vector<NamedTensor<float>> model, std::vector<Tensor<float>> velocities) {
+    const Status listed = write_file_atomically(o.out + "/metrics.csv", metrics_csv(progress.history));
+    if (!listed.ok()) return listed;
+    return write_checkpoint(checkpoint_of(o), Checkpoint<float>{std::move(model),
+                                                                std::move(velocities),
+                                                                {{"default", default_generator()}},
+                                                                progress.epoch,
+                                                                progress.step,
+                                                                progress.history,
+                                                                settings,
+                                                                progress.scaler.state()});
+}
+
+// For --resume: the checkpoint, if it is one of this run. Sets all but the model and the optimiser.
+GRADUS_COLD Result<Checkpoint<float>> restore(const Options& o, const Settings& settings, Progress& progress) {
+    Result<Checkpoint<float>> read = read_checkpoint<float>(checkpoint_of(o));
+    if (!read.ok()) return read;
+    const Checkpoint<float>& checkpoint = read.value();
+    if (Status same = check_settings(checkpoint_of(o), checkpoint.settings, settings); !same.ok())
+        return Failure{same.error()};
+    default_generator() = checkpoint.generators.at("default");
+    progress.epoch = checkpoint.epoch;
+    progress.step = checkpoint.step;
+    progress.history = checkpoint.history;
+    progress.scaler.restore(checkpoint.loss_scaler);
+    return read;
+}
+
+// Everything that changes while it learns. Parameters are float for every T.
 template <class T, class D>
 struct Training {
     CifarResNet<T, D> model;
     Sgd<float, D> sgd;
-    LossScaler scaler;
-    Index epoch = 0, step = 0;  // done
-    std::vector<EpochMetrics> history;
+    Progress progress;
 
     Training(const CifarResNetConfig& config, const Options& o)
-        : model(config),
-          sgd(no_bias_decay(model.parameters(), o.weight_decay), {.momentum = 0.9, .nesterov = true}),
-          scaler({.scale = std::same_as<T, Half> ? o.loss_scale : 1.0}) {}
+        : model(config), sgd(no_bias_decay(model.parameters(), o.weight_decay), {.momentum = 0.9, .nesterov = true}) {
+        const bool is_scaled = std::same_as<T, Half>;
+        progress.scaler = LossScaler({.scale = is_scaled ? o.loss_scale : 1, .dynamic = is_scaled && !o.fixed_scale});
+    }
 
     // Backward and the update. In Half a step that overflows is left out.
     void learn(const Variable<float, D>& loss, double lr) {
         sgd.zero_grad();
         if constexpr (std::same_as<T, Half>) {
-            scaled_step(loss, sgd, scaler, lr);
+            scaled_step(loss, sgd, progress.scaler, lr);
         } else {
             loss.backward();
             sgd.step(lr);
         }
-    }
-
-    Status save(const std::string& path, const Settings& settings) {
-        return write_checkpoint(path, Checkpoint<float>{state_dict(model),
-                                                        host_velocities(sgd),
-                                                        {{"default", default_generator()}},
-                                                        epoch,
-                                                        step,
-                                                        history,
-                                                        settings,
-                                                        scaler.state()});
-    }
-    Status restore(const std::string& path, const Settings& settings) {
-        Result<Checkpoint<float>> read = read_checkpoint<float>(path);
-        if (!read.ok()) return Failure{read.error()};
-        const Checkpoint<float>& checkpoint = read.value();
-        if (Status same = check_settings(path, checkpoint.settings, settings); !same.ok()) return same;
-        load_state_dict(model, checkpoint.model);
-        load_velocities(sgd, checkpoint.velocities);
-        default_generator() = checkpoint.generators.at("default");
-        epoch = checkpoint.epoch;
-        step = checkpoint.step;
-        history = checkpoint.history;
-        scaler.restore(checkpoint.loss_scaler);
-        return Done{};
     }
 };
 
@@ -218,10 +238,11 @@ template <class T, class D>
 EpochMetrics train_epoch(Training<T, D>& training, const Loader<T, D>& loader, const Options& o, ProgressBar& bar) {
     const Schedule schedule = make_schedule(o, loader.batches());
     RunningAverage loss, accuracy;
-    EpochMetrics metrics{.epoch = training.epoch + 1};
-    const Index skipped = training.scaler.skipped();
-    for (const Batch<T, D>& batch : loader.epoch(training.epoch)) {
-        metrics.lr = schedule(training.step++);
+    Progress& progress = training.progress;
+    EpochMetrics metrics{.epoch = progress.epoch + 1};
+    const Index skipped = progress.scaler.skipped();
+    for (const Batch<T, D>& batch : loader.epoch(progress.epoch)) {
+        metrics.lr = schedule(progress.step++);
         const Variable<T, D> logits = training.model(Variable<T, D>(batch.images));
         const Variable<float, D> objective =
             cross_entropy(logits, batch.labels, {.label_smoothing = o.label_smoothing});
@@ -230,10 +251,10 @@ EpochMetrics train_epoch(Training<T, D>& training, const Loader<T, D>& loader, c
         const double size = static_cast<double>(batch.size());
         loss.add(static_cast<double>(objective.item()), size);
         accuracy.add(gradus::accuracy(logits.value(), batch.labels), size);
-        GRADUS_CHECK(std::isfinite(loss.value()), "the loss is not finite in step ", training.step,
+        GRADUS_CHECK(std::isfinite(loss.value()), "the loss is not finite in step ", progress.step,
                      "; try a lower --lr");
         const double seconds = bar.seconds();
-        if (training.step == 10)
+        if (progress.step == 10)
             bar.finish(text("an epoch will take about ",
                             human_duration(seconds / 10 * static_cast<double>(loader.batches()))));
         bar.update(static_cast<Index>(loss.weight()), loss.value(), accuracy.value());
@@ -241,9 +262,9 @@ EpochMetrics train_epoch(Training<T, D>& training, const Loader<T, D>& loader, c
     metrics.train_loss = loss.value();
     metrics.train_accuracy = accuracy.value();
     metrics.seconds = bar.seconds();
-    metrics.loss_scale = training.scaler.scale();
-    metrics.skipped_steps = training.scaler.skipped() - skipped;
-    ++training.epoch;
+    metrics.loss_scale = progress.scaler.scale();
+    metrics.skipped_steps = progress.scaler.skipped() - skipped;
+    ++progress.epoch;
     return metrics;
 }
 
@@ -252,9 +273,19 @@ int complain(const std::string& message) {
     return 1;
 }
 
+// The page and the last lines of a run.
+GRADUS_COLD int finish(const Options& o, const Dataset& test, const Evaluation& evaluation, const Progress& progress,
+                       const Settings& settings, const Tensor<float>& filters, Index images, std::size_t peak_bytes) {
+    const ReportData report = make_report(o, test, evaluation, progress.history, settings, filters, images, peak_bytes);
+    const Status written = write_file_atomically(o.out + "/report.html", report_html(report));
+    if (!written.ok()) return complain(written.error());
+    std::printf("wrote %s, metrics.csv and report.html\n", checkpoint_of(o).c_str());
+    std::printf("test accuracy %s\n", percent(evaluation.accuracy()).c_str());
+    return 0;
+}
+
 template <class T, class D>
 GRADUS_COLD int train(const Options& o, const DataPair& data) {
-    const std::string checkpoint = o.out + "/checkpoint.safetensors";
     const Settings settings = settings_of(o, data.train);
     const Shape& images = data.train.images.shape();
     manual_seed(static_cast<std::uint64_t>(o.seed));
@@ -262,12 +293,13 @@ GRADUS_COLD int train(const Options& o, const DataPair& data) {
                              .classes = static_cast<Index>(data.train.classes.size()),
                              .channels = images[3]},
                             o);
-    if (o.resume)
-        if (const Status restored = training.restore(checkpoint, settings); !restored.ok())
-            return complain("cannot resume: " + restored.error());
-    if (!o.resume && std::filesystem::exists(checkpoint))
-        std::fprintf(stderr, "note: this run will replace %s; --resume would have gone on from it\n",
-                     checkpoint.c_str());
+    Progress& progress = training.progress;
+    if (o.resume) {
+        const Result<Checkpoint<float>> checkpoint = restore(o, settings, progress);
+        if (!checkpoint.ok()) return complain("cannot resume: " + checkpoint.error());
+        load_state_dict(training.model, checkpoint.value().model);
+        load_velocities(training.sgd, checkpoint.value().velocities);
+    }
 
     const ChannelStatistics normalisation = channel_statistics(data.train);
     const Loader<T, D> train_loader(data.train, training_options(o, data.train, normalisation));
@@ -275,36 +307,41 @@ GRADUS_COLD int train(const Options& o, const DataPair& data) {
     print_setup(o, data, summary_rows(training.model, {1, images[1], images[2], images[3]}));
 
     Evaluation evaluation;
-    if (training.epoch == o.epochs) evaluation = evaluate(training.model, test_loader);  // resumed at the end
-    while (training.epoch < o.epochs) {
-        ProgressBar bar(text("epoch ", training.epoch + 1, "/", o.epochs), train_loader.images());
+    if (progress.epoch == o.epochs) evaluation = evaluate(training.model, test_loader);  // resumed at the end
+    while (progress.epoch < o.epochs) {
+        ProgressBar bar(text("epoch ", progress.epoch + 1, "/", o.epochs), train_loader.images());
         EpochMetrics metrics = train_epoch(training, train_loader, o, bar);
         evaluation = evaluate(training.model, test_loader);
         metrics.test_loss = evaluation.loss;
         metrics.test_accuracy = evaluation.accuracy();
-        training.history.push_back(metrics);
+        progress.history.push_back(metrics);
         bar.finish(epoch_line(metrics, o.epochs));
-        // The checkpoint last: killed in between, the epoch is done again, and metrics.csv written again.
-        const Status listed = write_file_atomically(o.out + "/metrics.csv", metrics_csv(training.history));
-        if (!listed.ok()) return complain(listed.error());
-        if (const Status saved = training.save(checkpoint, settings); !saved.ok()) return complain(saved.error());
+        const Status saved = save(o, settings, progress, state_dict(training.model), host_velocities(training.sgd));
+        if (!saved.ok()) return complain(saved.error());
     }
-
-    const ReportData report = make_report(o, data.test, evaluation, training.history, settings,
-                                          training.model.parameters()[0].value().template to<Cpu>(),
-                                          train_loader.images(), memory_stats(D{}).peak_bytes);
-    const Status written = write_file_atomically(o.out + "/report.html", report_html(report));
-    if (!written.ok()) return complain(written.error());
-    std::printf("wrote %s, metrics.csv and report.html\n", checkpoint.c_str());
-    std::printf("test accuracy %s\n", percent(evaluation.accuracy()).c_str());
-    return 0;
+    return finish(o, data.test, evaluation, progress, settings,
+                  training.model.parameters()[0].value().template to<Cpu>(), train_loader.images(),
+                  memory_stats(D{}).peak_bytes);
 }
 
+// Every pair of precision and device is the whole network once more, about a second of compile time. So the
+// specification, which is float's at any rate, is here in float alone; the tests run its 16-bit kernels.
 template <class D>
 int train_in(const Options& o, const DataPair& data) {
-    if (o.precision == "fp16") return train<Half, D>(o, data);
-    if (o.precision == "bf16") return train<BFloat16, D>(o, data);
+    if constexpr (!std::same_as<D, Reference>) {
+        if (o.precision == "fp16") return train<Half, D>(o, data);
+        if (o.precision == "bf16") return train<BFloat16, D>(o, data);
+    }
     return train<float, D>(o, data);
+}
+
+// Options that do not go together; "" if there are none.
+GRADUS_COLD std::string contradiction(const Options& o) {
+    if (o.precision != "fp32" && o.device == Reference::name)
+        return text("--precision ", o.precision, " is not compiled in for --device reference, only for the others");
+    if (o.precision != "fp16" && (o.loss_scale != Options{}.loss_scale || o.fixed_scale))
+        return "--loss-scale and --fixed-scale are for --precision fp16";
+    return "";
 }
 
 bool wants_own_data(int argc, char** argv) {
@@ -321,6 +358,8 @@ GRADUS_COLD int main(int argc, char** argv) {
     if (outcome.stop) return outcome.print();
     if (const std::string warning = instruction_set_warning(); !warning.empty())
         std::fprintf(stderr, "%s\n", warning.c_str());
+    options.device = resolve_device(options.device);
+    if (const std::string wrong = contradiction(options); !wrong.empty()) return complain(wrong);
     if (const Status folder = prepare_folder(options.out); !folder.ok()) return complain(folder.error());
     const Result<DataPair> data = load_dataset(options.data.empty() ? digits_folder(argv[0]) : options.data);
     if (!data.ok() && options.data.empty())
@@ -330,7 +369,9 @@ GRADUS_COLD int main(int argc, char** argv) {
         return complain(text("needs 2 training images and a test image, ", options.data, " has ",
                              data.value().train.size(), " and ", data.value().test.size()));
     set_threads(static_cast<int>(options.threads));
-    options.device = resolve_device(options.device);
+    if (!options.resume && std::filesystem::exists(checkpoint_of(options)))
+        std::fprintf(stderr, "note: this run will replace %s; --resume would have gone on from it\n",
+                     checkpoint_of(options).c_str());
     try {
         return with_device(options.device,
                            [&](auto device) { return train_in<decltype(device)>(options, data.value()); });

@@ -134,8 +134,8 @@ struct Conv2dNode final : NodeOf<T, D> {
 
 // y = conv2d(x) with the shapes above. An undefined bias means none. Errors: shapes that do not fit, an empty window.
 template <FloatingElement T, Device D>
-GRADUS_COLD Variable<T, D> conv2d(const Variable<T, D>& x, const Variable<Sum<T>, D>& weight, const Variable<Sum<T>, D>& bias = {},
-                      const Conv2dOptions& options = {}) {
+GRADUS_COLD Variable<T, D> conv2d(const Variable<T, D>& x, const Variable<Sum<T>, D>& weight,
+                                  const Variable<Sum<T>, D>& bias = {}, const Conv2dOptions& options = {}) {
     const OperationScope operation("conv2d");
     const auto [s, p, d, G] = options;
     GRADUS_CHECK(s > 0 && p >= 0 && d > 0 && G > 0,

@@ -57,7 +57,8 @@ public:
         std::array<Index, R> extents;
         extents.fill(1);
         for (int d = 0; d < rank_; ++d)
-            extents[static_cast<std::size_t>(std::max(d - (rank_ - views), 0))] *= extents_[static_cast<std::size_t>(d)];
+            extents[static_cast<std::size_t>(std::max(d - (rank_ - views), 0))] *=
+                extents_[static_cast<std::size_t>(d)];
         return extents;
     }
 

@@ -26,7 +26,8 @@ GRADUS_COLD inline std::vector<std::size_t> stable_order(
 //     sort_stably(labels, [](const Label& a, const Label& b) { return a.y < b.y; });
 template <class T, class Precedes>
 GRADUS_COLD void sort_stably(std::vector<T>& items, const Precedes& precedes) {
-    const auto order = stable_order(items.size(), [&](std::size_t a, std::size_t b) { return precedes(items[a], items[b]); });
+    const auto order =
+        stable_order(items.size(), [&](std::size_t a, std::size_t b) { return precedes(items[a], items[b]); });
     std::vector<T> sorted;
     sorted.reserve(items.size());
     for (const std::size_t position : order) sorted.push_back(std::move(items[position]));

@@ -61,7 +61,8 @@ private:
 template <FloatingElement T, Device D = Cpu>
 class Loader {
 public:
-    GRADUS_COLD explicit Loader(Dataset data, LoaderOptions options = {}) : data_(std::move(data)), options_(std::move(options)) {
+    GRADUS_COLD explicit Loader(Dataset data, LoaderOptions options = {})
+        : data_(std::move(data)), options_(std::move(options)) {
         check_dataset(data_);
         GRADUS_CHECK(options_.batch_size > 0, "loader: batch_size is ", options_.batch_size, ", it must be positive");
     }

@@ -89,7 +89,7 @@ struct LinearNode final : NodeOf<T, D> {
 // y = x weight^T + bias with the shapes above. An undefined bias means none. Errors: shapes that do not fit.
 template <FloatingElement T, Device D>
 GRADUS_COLD Variable<T, D> linear(const Variable<T, D>& x, const Variable<Sum<T>, D>& weight,
-                      const Variable<Sum<T>, D>& bias = {}) {
+                                  const Variable<Sum<T>, D>& bias = {}) {
     const OperationScope operation("linear");
     GRADUS_CHECK(x.shape().rank() == 2 && weight.shape().rank() == 2,
                  "linear: x must be (N, in) and weight (out, in), got ", x.shape(), " and ", weight.shape());

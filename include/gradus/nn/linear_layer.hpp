@@ -14,7 +14,8 @@ struct LinearConfig {
 template <FloatingElement T, Device D = Cpu>
 class Linear final : public Module<T, D> {
 public:
-    GRADUS_COLD Linear(Index in, Index out, const LinearConfig& config = {}) : weight(Tensor<Sum<T>, D>({out, in}), true) {
+    GRADUS_COLD Linear(Index in, Index out, const LinearConfig& config = {})
+        : weight(Tensor<Sum<T>, D>({out, in}), true) {
         GRADUS_CHECK(in > 0 && out > 0, "linear: needs positive sizes, got in ", in, " and out ", out);
         default_uniform_(weight, in);
         this->parameter("weight", weight);

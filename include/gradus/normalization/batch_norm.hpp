@@ -183,9 +183,9 @@ struct BatchNormNode final : NodeOf<T, D> {
 
     // What training and inference share: y from x and given statistics, and the node behind it.
     GRADUS_COLD static Variable<T, D> apply(const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma,
-                                const Variable<Sum<T>, D>& beta, const Tensor<Sum<T>, D>& mean,
-                                const Tensor<Sum<T>, D>& rstd, bool uses_batch_statistics, bool relu,
-                                const Variable<T, D>& shortcut) {
+                                            const Variable<Sum<T>, D>& beta, const Tensor<Sum<T>, D>& mean,
+                                            const Tensor<Sum<T>, D>& rstd, bool uses_batch_statistics, bool relu,
+                                            const Variable<T, D>& shortcut) {
         Tensor<T, D> y(x.shape());
         const BatchNormChannels<Sum<T>> by{gamma.value().template read<1>(), beta.value().template read<1>(),
                                            mean.template read<1>(), rstd.template read<1>()};
@@ -218,9 +218,9 @@ private:
 
 template <class T, class D>
 GRADUS_COLD void check_batch_norm(const char* operation, const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma,
-                      const Variable<Sum<T>, D>& beta, const Tensor<Sum<T>, D>& running_mean,
-                      const Tensor<Sum<T>, D>& running_var, const BatchNormOptions& options,
-                      const Variable<T, D>& shortcut) {
+                                  const Variable<Sum<T>, D>& beta, const Tensor<Sum<T>, D>& running_mean,
+                                  const Tensor<Sum<T>, D>& running_var, const BatchNormOptions& options,
+                                  const Variable<T, D>& shortcut) {
     GRADUS_CHECK(x.shape().rank() >= 2, operation, ": x needs a batch and channels, (N, ..., C), it is ", x.shape());
     const Shape channels{x.shape()[-1]};
     GRADUS_CHECK(gamma.shape() == channels && beta.shape() == channels && running_mean.shape() == channels &&
@@ -238,9 +238,10 @@ GRADUS_COLD void check_batch_norm(const char* operation, const Variable<T, D>& x
 // gamma, beta and the running statistics are (C); an optional shortcut has the shape of x. Errors: fewer than 2 values
 // a channel (their variance is undefined), shapes that do not match. Source: the header's opening.
 template <FloatingElement T, Device D>
-GRADUS_COLD Variable<T, D> batch_norm(const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma, const Variable<Sum<T>, D>& beta,
-                          Tensor<Sum<T>, D>& running_mean, Tensor<Sum<T>, D>& running_var,
-                          const BatchNormOptions& options = {}, const Variable<T, D>& shortcut = {}) {
+GRADUS_COLD Variable<T, D> batch_norm(const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma,
+                                      const Variable<Sum<T>, D>& beta, Tensor<Sum<T>, D>& running_mean,
+                                      Tensor<Sum<T>, D>& running_var, const BatchNormOptions& options = {},
+                                      const Variable<T, D>& shortcut = {}) {
     const OperationScope operation("batch_norm");
     check_batch_norm("batch_norm", x, gamma, beta, running_mean, running_var, options, shortcut);
     const Index C = x.shape()[-1], M = C > 0 ? x.value().numel() / C : 0;
@@ -257,9 +258,10 @@ GRADUS_COLD Variable<T, D> batch_norm(const Variable<T, D>& x, const Variable<Su
 // Inference: normalises with the running statistics, which are constants here; differentiable all the same.
 template <FloatingElement T, Device D>
 GRADUS_COLD Variable<T, D> batch_norm_inference(const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma,
-                                    const Variable<Sum<T>, D>& beta, const Tensor<Sum<T>, D>& running_mean,
-                                    const Tensor<Sum<T>, D>& running_var, const BatchNormOptions& options = {},
-                                    const Variable<T, D>& shortcut = {}) {
+                                                const Variable<Sum<T>, D>& beta, const Tensor<Sum<T>, D>& running_mean,
+                                                const Tensor<Sum<T>, D>& running_var,
+                                                const BatchNormOptions& options = {},
+                                                const Variable<T, D>& shortcut = {}) {
     const OperationScope operation("batch_norm_inference");
     check_batch_norm("batch_norm_inference", x, gamma, beta, running_mean, running_var, options, shortcut);
     Tensor<Sum<T>, D> rstd(running_var.shape());

@@ -159,7 +159,7 @@ struct CrossEntropyNode final : NodeOf<Sum<T>, D> {
 
     // The loss, recorded where the logits need a gradient.
     GRADUS_COLD static Variable<Sum<T>, D> record(const Variable<T, D>& logits, const CrossEntropyData<T, D>& data,
-                                      Reduction reduction) {
+                                                  Reduction reduction) {
         using S = Sum<T>;
         const Index N = logits.shape()[0];
         Tensor<S, D> m({N}), s({N}), loss({N}), scale = Tensor<S, D>::ones({1});
@@ -185,7 +185,7 @@ struct CrossEntropyNode final : NodeOf<Sum<T>, D> {
 
 template <class T, class D>
 GRADUS_COLD CrossEntropyData<T, D> cross_entropy_data(const char* operation, const Variable<T, D>& logits,
-                                          const CrossEntropyOptions& options) {
+                                                      const CrossEntropyOptions& options) {
     GRADUS_CHECK(logits.shape().rank() == 2 && logits.shape()[1] > 0, operation, ": logits must be (N, classes), got ",
                  logits.shape());
     const Index K = logits.shape()[1];
@@ -212,7 +212,7 @@ GRADUS_COLD CrossEntropyData<T, D> cross_entropy_data(const char* operation, con
 // The loss of logits (N, K) against labels (N). Errors: shapes that do not fit, a label that is no class.
 template <FloatingElement T, Device D>
 GRADUS_COLD Variable<Sum<T>, D> cross_entropy(const Variable<T, D>& logits, const Tensor<std::int64_t, D>& labels,
-                                  const CrossEntropyOptions& options = {}) {
+                                              const CrossEntropyOptions& options = {}) {
     const OperationScope operation("cross_entropy");
     CrossEntropyData<T, D> data = cross_entropy_data("cross_entropy", logits, options);
     GRADUS_CHECK(labels.shape() == Shape{logits.shape()[0]}, "cross_entropy: logits of shape ", logits.shape(),
@@ -226,7 +226,7 @@ GRADUS_COLD Variable<Sum<T>, D> cross_entropy(const Variable<T, D>& logits, cons
 // mix it into q. Errors: shapes that do not fit, label_smoothing.
 template <FloatingElement T, Device D>
 GRADUS_COLD Variable<Sum<T>, D> soft_cross_entropy(const Variable<T, D>& logits, const Tensor<Sum<T>, D>& targets,
-                                       const CrossEntropyOptions& options = {}) {
+                                                   const CrossEntropyOptions& options = {}) {
     const OperationScope operation("soft_cross_entropy");
     CrossEntropyData<T, D> data = cross_entropy_data("soft_cross_entropy", logits, options);
     GRADUS_CHECK(targets.shape() == logits.shape(), "soft_cross_entropy: logits of shape ", logits.shape(),

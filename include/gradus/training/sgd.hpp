@@ -57,7 +57,8 @@ struct ParameterGroup {
 // Decays the weights (rank 2 and more) only, not the biases and not gamma and beta of normalisations: Jia et al. 2018,
 // arXiv 1807.11205; He T. et al. 2018, "Bag of Tricks", arXiv 1812.01187, section 3.1.
 template <FloatingElement P, Device D>
-GRADUS_COLD std::vector<ParameterGroup<P, D>> no_bias_decay(const std::vector<Variable<P, D>>& parameters, double weight_decay) {
+GRADUS_COLD std::vector<ParameterGroup<P, D>> no_bias_decay(const std::vector<Variable<P, D>>& parameters,
+                                                            double weight_decay) {
     ParameterGroup<P, D> decayed{{}, weight_decay}, plain{{}, 0};
     for (const Variable<P, D>& parameter : parameters)
         (parameter.shape().rank() >= 2 ? decayed : plain).parameters.push_back(parameter);
