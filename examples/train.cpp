@@ -50,7 +50,8 @@ GRADUS_COLD CommandLine command_line(Options& o) {
                           own.model, ", ", own.epochs, " epochs, batch ", own.batch, ", lr ", shortest(own.lr), "."));
     line.string("data", o.data, "DIR", "folder of CIFAR-10, CIFAR-100 (binary version), MNIST or Fashion-MNIST");
     line.choice("model", o.model, {"resnet8", "resnet20", "resnet32", "resnet44", "resnet56", "resnet110"}, "network");
-    line.choice("device", o.device, device_names(), "auto: a GPU where there is one; reference: the specification");
+    line.choice("device", o.device, device_names(),
+                "auto: a GPU where there is one; reference: the specification, fp32 only");
     line.choice("precision", o.precision, {"fp32", "fp16", "bf16"}, "of activations; weights are float always");
     line.real("loss-scale", o.loss_scale, {1, 1e30}, "in fp16, of the first step; halved after an overflow");
     line.flag("fixed-scale", o.fixed_scale, "in fp16, the scale stays as it is; overflows are left out all the same");
@@ -67,13 +68,18 @@ GRADUS_COLD CommandLine command_line(Options& o) {
     return line;
 }
 
+// With what the resume of a run in fp16 has to agree.
+std::string precision_of(const Options& o) {
+    if (o.precision != "fp16") return o.precision;
+    return text("fp16, ", o.fixed_scale ? "fixed" : "dynamic", " loss scale from ", shortest(o.loss_scale));
+}
+
 // What may not change between a start and its --resume. Threads may: they do not change a bit.
 GRADUS_COLD Settings settings_of(const Options& o, const Dataset& data) {
     return {{"data", text(data.name, ", ", data.size(), " images")},
             {"model", o.model},
             {"device", o.device},
-            {"precision", o.precision},
-            {"loss scale", o.precision != "fp16" ? "none" : (o.fixed_scale ? "fixed " : "") + shortest(o.loss_scale)},
+            {"precision", precision_of(o)},
             {"instruction set", instruction_set()},
             {"schedule", o.schedule},
             {"epochs", text(o.epochs)},
