@@ -124,6 +124,8 @@ TEST_CASE("train says what is allowed") {
         {{"--lr", "nan"}, {"--lr 'nan'", "0", "1000"}},
         {{"--schedule", "linear"}, {"constant", "step", "multistep", "cosine"}},
         {{"--resume=yes"}, {"--resume takes no value"}},
+        {{"--precision", "fp8"}, {"fp8", "fp32", "fp16", "bf16"}},
+        {{"--loss-scale", "0"}, {"--loss-scale '0'", "1"}},
         {{"digits"}, {"'digits'"}},
     };
     for (const Mistake& mistake : mistakes) {
@@ -158,6 +160,10 @@ TEST_CASE("train fails before it works where it has no data, nothing to resume o
         {{"--out", place.file("file")}, {place.file("file")}},
         {{"--out", place.file("file/run")}, {place.file("file")}},
         {{"--out", "/proc/gradus"}, {"/proc/gradus"}},
+        {{"--out", place.file("new"), "--precision", "bf16", "--device", "reference"},
+         {"--precision bf16", "--device reference"}},
+        {{"--out", place.file("new"), "--loss-scale", "1024"}, {"--loss-scale", "--precision fp16"}},
+        {{"--out", place.file("new"), "--precision", "bf16", "--fixed-scale"}, {"--fixed-scale", "--precision fp16"}},
         {{"--out", place.file("new"), "--data", place.file("nowhere")}, {place.file("nowhere"), "no such directory"}},
         {{"--out", place.file("new"), "--data", place.file("new")}, {"there is no data set here"}},
         {{"--out", place.file("new"), "--data", place.file("no test images")},
@@ -284,4 +290,87 @@ TEST_CASE("the reference kernels and the fast ones train alike") {
     MESSAGE("losses ", fast, " and ", slow);
     CHECK(slow > 1);                             // of 200 images: it has learnt next to nothing yet
     CHECK(std::abs(fast - slow) < 1e-3 * slow);  // six steps in float32; the sums are rounded in another order
+}
+
+TEST_CASE("train learns the digits in 16 bits as well") {
+    const TemporaryDirectory place;
+    for (const std::string precision : {"fp16", "bf16"}) {
+        const std::string folder = trained(place, precision, {"--precision", precision, "--epochs", "3"});
+        const std::vector<EpochMetrics> history = read_checkpoint<float>(checkpoint_of(folder)).value().history;
+        INFO(precision, ": test accuracy ", history.back().test_accuracy);
+        REQUIRE(history.size() == 3);
+        CHECK(history.back().test_accuracy > 0.9);
+        CHECK(history.back().loss_scale == (precision == "fp16" ? 65536 : 1));
+        CHECK(history.back().skipped_steps == 0);
+        // It is another precision, not another name for the same one.
+        CHECK(first_loss(folder) != first_loss(trained(place, "fp32", {"--epochs", "1"})));
+        // Threads do not change a bit.
+        check_same(folder, trained(place, "threads", {"--precision", precision, "--epochs", "3", "--threads", "3"}));
+        // Only the same precision resumes.
+        const Ended other = train(place, {"--epochs", "3", "--resume", "--out", folder});
+        CHECK(other.exit_code == 1);
+        CHECK(mentions(other.output, {"checkpoint.safetensors", "precision " + precision, "not fp32"}));
+    }
+}
+
+TEST_CASE("in fp16 a scale that is too large finds its way down, and everything says so") {
+    const TemporaryDirectory place;
+    const std::vector<std::string> recipe = {"--precision", "fp16", "--epochs", "3", "--loss-scale", "1099511627776"};
+    std::vector<std::string> arguments = recipe;
+    const std::string folder = place.file("run");
+    arguments.insert(arguments.end(), {"--out", folder});
+    const Ended ended = train(place, arguments);
+    INFO(ended.output);
+    REQUIRE(ended.exit_code == 0);
+    CHECK(mentions(ended.output, {"steps skipped: overflow, loss scale now "}));
+    const Checkpoint<float> checkpoint = read_checkpoint<float>(checkpoint_of(folder)).value();
+    Index skipped = 0;
+    for (const EpochMetrics& m : checkpoint.history) {
+        skipped += m.skipped_steps;
+        CHECK(m.loss_scale == std::ldexp(1, static_cast<int>(40 - skipped)));  // each overflow halves it
+    }
+    CHECK(skipped > 5);
+    CHECK(skipped == checkpoint.loss_scaler.skipped);
+    CHECK(checkpoint.history.back().test_accuracy > 0.9);
+    CHECK(mentions(contents(folder + "/metrics.csv"),
+                   {"loss_scale,skipped_steps",
+                    text(shortest(checkpoint.history[0].loss_scale), ",", checkpoint.history[0].skipped_steps, "\n")}));
+    CHECK(mentions(contents(folder + "/report.html"), {"Loss scale", text(skipped, " skipped")}));
+
+    // With a fixed scale nothing but the skipping remains: no step is made.
+    const std::string fixed = trained(
+        place, "fixed", {"--precision", "fp16", "--epochs", "1", "--loss-scale", "1099511627776", "--fixed-scale"});
+    const EpochMetrics only = read_checkpoint<float>(checkpoint_of(fixed)).value().history.at(0);
+    CHECK(only.loss_scale == 1099511627776.0);
+    CHECK(only.skipped_steps == 44);  // 1438 images in batches of 32
+}
+
+TEST_CASE("killed and resumed in fp16, train ends with the same bits, the loss scale among them") {
+    const TemporaryDirectory place;
+    const std::vector<std::string> recipe = {"--precision", "fp16", "--epochs", "12", "--loss-scale", "1099511627776"};
+    const std::string whole = trained(place, "whole", recipe), folder = place.file("killed");
+    int kills = 0;
+    for (int start = 0; start < 4; ++start) {
+        std::vector<std::string> arguments = recipe;
+        arguments.insert(arguments.end(), {"--out", folder});
+        if (std::filesystem::exists(checkpoint_of(folder))) arguments.push_back("--resume");
+        Program program(GRADUS_TRAIN_PROGRAM, arguments, place.file("log"));
+        // Killed when it has finished one more epoch, of which the first have the overflows.
+        const std::string before = start == 0 ? "" : contents(folder + "/metrics.csv");
+        while (!program.has_ended() &&
+               (!std::filesystem::exists(checkpoint_of(folder)) || contents(folder + "/metrics.csv") == before))
+            std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        if (start < 3 && !program.has_ended()) {
+            program.kill_now();
+            ++kills;
+            continue;
+        }
+        const Ended ended = program.wait();
+        INFO(ended.output);
+        REQUIRE(ended.exit_code == 0);
+        break;
+    }
+    CHECK(kills > 0);
+    CHECK(read_checkpoint<float>(checkpoint_of(whole)).value().loss_scaler.skipped > 5);
+    check_same(whole, folder);
 }
