@@ -160,7 +160,7 @@ LoaderOptions training_options(const Options& o, const Dataset& train, const Cha
 
 std::string checkpoint_of(const Options& o) { return o.out + "/checkpoint.safetensors"; }
 
-void print_setup(const Options& o, const DataPair& data, const std::vector<SummaryRow>& layers) {
+GRADUS_COLD void print_setup(const Options& o, const DataPair& data, const std::vector<SummaryRow>& layers) {
     std::printf("%s\n", summary_table(layers).c_str());
     std::printf("%s: %s training and %s test images, %s in %s on %s (%s, %s threads)\n", data.train.name.c_str(),
                 with_separators(data.train.size()).c_str(), with_separators(data.test.size()).c_str(), o.model.c_str(),

@@ -113,7 +113,7 @@ struct Conv2dNode final : NodeOf<T, D> {
     Conv2dOptions options;
 
     const char* name() const override { return "conv2d"; }
-    GRADUS_COLD void backward(const Tensor<T, D>& dy) override {
+    GRADUS_GLUE void backward(const Tensor<T, D>& dy) override {
         if (bias.needs_gradient()) {
             GradientTarget<Sum<T>, D> dbias = bias.target();
             conv2d_backward_bias(D{}, dy.template read<2>(), dbias.template write<1>(), dbias.mode);
@@ -134,7 +134,7 @@ struct Conv2dNode final : NodeOf<T, D> {
 
 // y = conv2d(x) with the shapes above. An undefined bias means none. Errors: shapes that do not fit, an empty window.
 template <FloatingElement T, Device D>
-GRADUS_COLD Variable<T, D> conv2d(const Variable<T, D>& x, const Variable<Sum<T>, D>& weight,
+GRADUS_GLUE Variable<T, D> conv2d(const Variable<T, D>& x, const Variable<Sum<T>, D>& weight,
                                   const Variable<Sum<T>, D>& bias = {}, const Conv2dOptions& options = {}) {
     const OperationScope operation("conv2d");
     const auto [s, p, d, G] = options;

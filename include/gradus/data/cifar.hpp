@@ -34,7 +34,7 @@ struct CifarFormat {
     Index record_bytes() const { return label_bytes() + channels * plane; }
 };
 
-inline CifarFormat cifar10_format() {
+GRADUS_COLD inline CifarFormat cifar10_format() {
     return {"CIFAR-10",
             {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"},
             {"test_batch.bin"},

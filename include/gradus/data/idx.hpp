@@ -31,7 +31,8 @@ inline std::string idx_path(const std::string& directory, const std::string& par
 }
 
 // Opens one of the four files; where only the packed one is there, the message says what to do.
-inline Result<FileReader> open_idx(const std::string& directory, const std::string& part, const std::string& kind) {
+GRADUS_COLD inline Result<FileReader> open_idx(const std::string& directory, const std::string& part,
+                                               const std::string& kind) {
     const std::string path = idx_path(directory, part, kind);
     for (const std::string separator : {"-", "."})
         if (const std::string packed = join_path(directory, part + separator + kind + ".gz");

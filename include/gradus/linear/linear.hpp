@@ -68,7 +68,7 @@ struct LinearNode final : NodeOf<T, D> {
     Saved<Sum<T>, D> saved_weight;  // where x does
 
     const char* name() const override { return "linear"; }
-    GRADUS_COLD void backward(const Tensor<T, D>& dy) override {
+    GRADUS_GLUE void backward(const Tensor<T, D>& dy) override {
         if (bias.needs_gradient()) {
             GradientTarget<Sum<T>, D> dbias = bias.target();
             linear_backward_bias(D{}, dy.template read<2>(), dbias.template write<1>(), dbias.mode);
@@ -88,7 +88,7 @@ struct LinearNode final : NodeOf<T, D> {
 
 // y = x weight^T + bias with the shapes above. An undefined bias means none. Errors: shapes that do not fit.
 template <FloatingElement T, Device D>
-GRADUS_COLD Variable<T, D> linear(const Variable<T, D>& x, const Variable<Sum<T>, D>& weight,
+GRADUS_GLUE Variable<T, D> linear(const Variable<T, D>& x, const Variable<Sum<T>, D>& weight,
                                   const Variable<Sum<T>, D>& bias = {}) {
     const OperationScope operation("linear");
     GRADUS_CHECK(x.shape().rank() == 2 && weight.shape().rank() == 2,

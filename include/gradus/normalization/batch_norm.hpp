@@ -149,7 +149,7 @@ struct BatchNormNode final : NodeOf<T, D> {
     bool uses_batch_statistics = true;  // false in inference: mean and rstd do not depend on x
 
     const char* name() const override { return uses_batch_statistics ? "batch_norm" : "batch_norm_inference"; }
-    GRADUS_COLD void backward(const Tensor<T, D>& dy) override {
+    GRADUS_GLUE void backward(const Tensor<T, D>& dy) override {
         const BatchNormSaved<T> saved{saved_x.get().template read<2>(),
                                       matrix_or_absent(saved_y.get()),
                                       {saved_gamma.get().template read<1>(), saved_beta.get().template read<1>(),
@@ -182,7 +182,7 @@ struct BatchNormNode final : NodeOf<T, D> {
     }
 
     // What training and inference share: y from x and given statistics, and the node behind it.
-    GRADUS_COLD static Variable<T, D> apply(const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma,
+    GRADUS_GLUE static Variable<T, D> apply(const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma,
                                             const Variable<Sum<T>, D>& beta, const Tensor<Sum<T>, D>& mean,
                                             const Tensor<Sum<T>, D>& rstd, bool uses_batch_statistics, bool relu,
                                             const Variable<T, D>& shortcut) {
@@ -217,7 +217,7 @@ private:
 };
 
 template <class T, class D>
-GRADUS_COLD void check_batch_norm(const char* operation, const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma,
+GRADUS_GLUE void check_batch_norm(const char* operation, const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma,
                                   const Variable<Sum<T>, D>& beta, const Tensor<Sum<T>, D>& running_mean,
                                   const Tensor<Sum<T>, D>& running_var, const BatchNormOptions& options,
                                   const Variable<T, D>& shortcut) {
@@ -238,7 +238,7 @@ GRADUS_COLD void check_batch_norm(const char* operation, const Variable<T, D>& x
 // gamma, beta and the running statistics are (C); an optional shortcut has the shape of x. Errors: fewer than 2 values
 // a channel (their variance is undefined), shapes that do not match. Source: the header's opening.
 template <FloatingElement T, Device D>
-GRADUS_COLD Variable<T, D> batch_norm(const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma,
+GRADUS_GLUE Variable<T, D> batch_norm(const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma,
                                       const Variable<Sum<T>, D>& beta, Tensor<Sum<T>, D>& running_mean,
                                       Tensor<Sum<T>, D>& running_var, const BatchNormOptions& options = {},
                                       const Variable<T, D>& shortcut = {}) {
@@ -257,7 +257,7 @@ GRADUS_COLD Variable<T, D> batch_norm(const Variable<T, D>& x, const Variable<Su
 
 // Inference: normalises with the running statistics, which are constants here; differentiable all the same.
 template <FloatingElement T, Device D>
-GRADUS_COLD Variable<T, D> batch_norm_inference(const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma,
+GRADUS_GLUE Variable<T, D> batch_norm_inference(const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma,
                                                 const Variable<Sum<T>, D>& beta, const Tensor<Sum<T>, D>& running_mean,
                                                 const Tensor<Sum<T>, D>& running_var,
                                                 const BatchNormOptions& options = {},

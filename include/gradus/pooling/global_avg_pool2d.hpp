@@ -40,7 +40,7 @@ struct GlobalAvgPool2dNode final : NodeOf<T, D> {
     Edge<T, D> x;
 
     const char* name() const override { return "global_avg_pool2d"; }
-    GRADUS_COLD void backward(const Tensor<T, D>& dy) override {
+    GRADUS_GLUE void backward(const Tensor<T, D>& dy) override {
         GradientTarget<T, D> dx = x.target();
         global_avg_pool2d_backward(D{}, dy.template read<2>(), dx.template write<4>(), dx.mode);
     }
@@ -48,7 +48,7 @@ struct GlobalAvgPool2dNode final : NodeOf<T, D> {
 
 // (N, H, W, C) -> (N, C). Errors: another rank, an image without pixels.
 template <FloatingElement T, Device D>
-GRADUS_COLD Variable<T, D> global_avg_pool2d(const Variable<T, D>& x) {
+GRADUS_GLUE Variable<T, D> global_avg_pool2d(const Variable<T, D>& x) {
     const OperationScope operation("global_avg_pool2d");
     GRADUS_CHECK(x.shape().rank() == 4, "global_avg_pool2d: x must be (N, H, W, C), got ", x.shape());
     GRADUS_CHECK(x.shape()[1] > 0 && x.shape()[2] > 0, "global_avg_pool2d: the mean of no pixels, x is ", x.shape());

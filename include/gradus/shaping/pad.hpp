@@ -25,14 +25,14 @@ struct PadNode final : NodeOf<T, D> {
 
     explicit PadNode(const Rows& r) : rows(r) {}
     const char* name() const override { return "pad"; }
-    GRADUS_COLD void backward(const Tensor<T, D>& dy) override {
+    GRADUS_GLUE void backward(const Tensor<T, D>& dy) override {
         GradientTarget<T, D> dx = x.target();
         take_rows(D{}, rows, dy.template read<1>(), dx.template write<1>(), dx.mode);
     }
 };
 
 template <FloatingElement T, Device D>
-GRADUS_COLD Variable<T, D> pad(const Variable<T, D>& x, int dimension, const PadOptions& options) {
+GRADUS_GLUE Variable<T, D> pad(const Variable<T, D>& x, int dimension, const PadOptions& options) {
     const OperationScope operation("pad");
     GRADUS_CHECK(options.before >= 0 && options.after >= 0, "pad: needs at least 0 zeros before and after, got ",
                  options.before, " and ", options.after);

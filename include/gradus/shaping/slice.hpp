@@ -31,14 +31,14 @@ struct SliceNode final : NodeOf<T, D> {
 
     explicit SliceNode(const Rows& r) : rows(r) {}
     const char* name() const override { return "slice"; }
-    GRADUS_COLD void backward(const Tensor<T, D>& dy) override {
+    GRADUS_GLUE void backward(const Tensor<T, D>& dy) override {
         GradientTarget<T, D> dx = x.target();
         place_rows(D{}, rows, dy.template read<1>(), dx.template write<1>(), Rest::zero, dx.mode);
     }
 };
 
 template <FloatingElement T, Device D>
-GRADUS_COLD Variable<T, D> slice(const Variable<T, D>& x, int dimension, const SliceOptions& options = {}) {
+GRADUS_GLUE Variable<T, D> slice(const Variable<T, D>& x, int dimension, const SliceOptions& options = {}) {
     const OperationScope operation("slice");
     Rows rows = Rows::along("slice", x.shape(), dimension);
     const Index start = options.start < 0 ? options.start + rows.R : options.start;

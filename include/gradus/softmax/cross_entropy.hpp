@@ -150,7 +150,7 @@ struct CrossEntropyNode final : NodeOf<Sum<T>, D> {
     Tensor<Sum<T>, D> m, s, scale;
 
     const char* name() const override { return data.soft.get().defined() ? "soft_cross_entropy" : "cross_entropy"; }
-    GRADUS_COLD void backward(const Tensor<Sum<T>, D>& dloss) override {
+    GRADUS_GLUE void backward(const Tensor<Sum<T>, D>& dloss) override {
         GradientTarget<T, D> dlogits = logits.target();
         cross_entropy_backward(D{}, saved_logits.get().template read<2>(), data.targets(), m.template read<1>(),
                                s.template read<1>(), scale.template read<1>(), dloss.template read<1>(),
@@ -158,7 +158,7 @@ struct CrossEntropyNode final : NodeOf<Sum<T>, D> {
     }
 
     // The loss, recorded where the logits need a gradient.
-    GRADUS_COLD static Variable<Sum<T>, D> record(const Variable<T, D>& logits, const CrossEntropyData<T, D>& data,
+    GRADUS_GLUE static Variable<Sum<T>, D> record(const Variable<T, D>& logits, const CrossEntropyData<T, D>& data,
                                                   Reduction reduction) {
         using S = Sum<T>;
         const Index N = logits.shape()[0];
@@ -184,7 +184,7 @@ struct CrossEntropyNode final : NodeOf<Sum<T>, D> {
 };
 
 template <class T, class D>
-GRADUS_COLD CrossEntropyData<T, D> cross_entropy_data(const char* operation, const Variable<T, D>& logits,
+GRADUS_GLUE CrossEntropyData<T, D> cross_entropy_data(const char* operation, const Variable<T, D>& logits,
                                                       const CrossEntropyOptions& options) {
     GRADUS_CHECK(logits.shape().rank() == 2 && logits.shape()[1] > 0, operation, ": logits must be (N, classes), got ",
                  logits.shape());
@@ -211,7 +211,7 @@ GRADUS_COLD CrossEntropyData<T, D> cross_entropy_data(const char* operation, con
 
 // The loss of logits (N, K) against labels (N). Errors: shapes that do not fit, a label that is no class.
 template <FloatingElement T, Device D>
-GRADUS_COLD Variable<Sum<T>, D> cross_entropy(const Variable<T, D>& logits, const Tensor<std::int64_t, D>& labels,
+GRADUS_GLUE Variable<Sum<T>, D> cross_entropy(const Variable<T, D>& logits, const Tensor<std::int64_t, D>& labels,
                                               const CrossEntropyOptions& options = {}) {
     const OperationScope operation("cross_entropy");
     CrossEntropyData<T, D> data = cross_entropy_data("cross_entropy", logits, options);
@@ -225,7 +225,7 @@ GRADUS_COLD Variable<Sum<T>, D> cross_entropy(const Variable<T, D>& logits, cons
 // The loss of logits (N, K) against soft targets q (N, K), of which no gradient is taken. There is no smoothing here:
 // mix it into q. Errors: shapes that do not fit, label_smoothing.
 template <FloatingElement T, Device D>
-GRADUS_COLD Variable<Sum<T>, D> soft_cross_entropy(const Variable<T, D>& logits, const Tensor<Sum<T>, D>& targets,
+GRADUS_GLUE Variable<Sum<T>, D> soft_cross_entropy(const Variable<T, D>& logits, const Tensor<Sum<T>, D>& targets,
                                                    const CrossEntropyOptions& options = {}) {
     const OperationScope operation("soft_cross_entropy");
     CrossEntropyData<T, D> data = cross_entropy_data("soft_cross_entropy", logits, options);

@@ -75,7 +75,7 @@ struct SoftmaxNode final : NodeOf<T, D> {
     Saved<T, D> saved_y;
 
     const char* name() const override { return "softmax"; }
-    GRADUS_COLD void backward(const Tensor<T, D>& dy) override {
+    GRADUS_GLUE void backward(const Tensor<T, D>& dy) override {
         GradientTarget<T, D> dx = x.target();
         softmax_backward(D{}, saved_y.get().template read<2>(), dy.template read<2>(), dx.template write<2>(), dx.mode);
     }
@@ -86,7 +86,7 @@ struct LogSoftmaxNode final : NodeOf<T, D> {
     Saved<T, D> saved_y;
 
     const char* name() const override { return "log_softmax"; }
-    GRADUS_COLD void backward(const Tensor<T, D>& dy) override {
+    GRADUS_GLUE void backward(const Tensor<T, D>& dy) override {
         GradientTarget<T, D> dx = x.target();
         log_softmax_backward(D{}, saved_y.get().template read<2>(), dy.template read<2>(), dx.template write<2>(),
                              dx.mode);
@@ -95,7 +95,7 @@ struct LogSoftmaxNode final : NodeOf<T, D> {
 
 // Of (M, ..., K), over K. Errors: fewer than 2 dimensions, K = 0.
 template <FloatingElement T, Device D>
-GRADUS_COLD Variable<T, D> softmax(const Variable<T, D>& x) {
+GRADUS_GLUE Variable<T, D> softmax(const Variable<T, D>& x) {
     const OperationScope operation("softmax");
     GRADUS_CHECK(x.shape().rank() >= 2 && x.shape()[-1] > 0, "softmax: x must be (M, ..., K) with K > 0, got ",
                  x.shape());
@@ -110,7 +110,7 @@ GRADUS_COLD Variable<T, D> softmax(const Variable<T, D>& x) {
 
 // The logarithm of softmax(x), with the same shapes and errors.
 template <FloatingElement T, Device D>
-GRADUS_COLD Variable<T, D> log_softmax(const Variable<T, D>& x) {
+GRADUS_GLUE Variable<T, D> log_softmax(const Variable<T, D>& x) {
     const OperationScope operation("log_softmax");
     GRADUS_CHECK(x.shape().rank() >= 2 && x.shape()[-1] > 0, "log_softmax: x must be (M, ..., K) with K > 0, got ",
                  x.shape());

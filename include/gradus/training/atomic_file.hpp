@@ -36,7 +36,7 @@ inline bool write_all(int file, std::span<const std::byte> bytes) {
     return true;
 }
 
-inline Status write_file_atomically(const std::string& path, std::span<const std::byte> bytes) {
+GRADUS_COLD inline Status write_file_atomically(const std::string& path, std::span<const std::byte> bytes) {
     const std::string beside = path + ".tmp";
     const int file = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (file < 0) return system_failure(path, "cannot be written");
@@ -63,7 +63,7 @@ inline Status write_file_atomically(const std::string& path, std::string_view te
 
 // Makes the folder, and those above it, where they are missing, and tries to write in it: a program can find out that
 // its results will have no place before it starts to work.
-inline Status prepare_folder(const std::string& folder) {
+GRADUS_COLD inline Status prepare_folder(const std::string& folder) {
     if (folder.empty()) return Failure{"the name of the folder is empty"};
     for (std::size_t end = folder.find('/', 1); true; end = folder.find('/', end + 1)) {
         const std::string part = folder.substr(0, end);

@@ -40,7 +40,7 @@ struct Checkpoint {
 };
 
 template <FloatingElement P, Device D>
-std::vector<Tensor<P, Cpu>> host_velocities(Sgd<P, D>& sgd) {
+GRADUS_COLD std::vector<Tensor<P, Cpu>> host_velocities(Sgd<P, D>& sgd) {
     std::vector<Tensor<P, Cpu>> copies;
     for (const Tensor<P, D>& velocity : sgd.velocities())
         copies.push_back(velocity.defined() ? velocity.template to<Cpu>() : Tensor<P, Cpu>());
@@ -48,7 +48,7 @@ std::vector<Tensor<P, Cpu>> host_velocities(Sgd<P, D>& sgd) {
 }
 // Gives them back to an optimiser of the same parameters.
 template <FloatingElement P, Device D>
-void load_velocities(Sgd<P, D>& sgd, const std::vector<Tensor<P, Cpu>>& copies) {
+GRADUS_COLD void load_velocities(Sgd<P, D>& sgd, const std::vector<Tensor<P, Cpu>>& copies) {
     GRADUS_CHECK(copies.size() == sgd.velocities().size(), "load_velocities: ", copies.size(), " velocities for ",
                  sgd.velocities().size(), " parameters");
     for (std::size_t i = 0; i < copies.size(); ++i)
@@ -71,7 +71,7 @@ GRADUS_COLD inline Status check_settings(const std::string& path, const Settings
 // The model's tensors of a file, ours or another library's. Leaves out what belongs to the training and whole numbers
 // (PyTorch's num_batches_tracked).
 template <class P>
-Result<std::vector<NamedTensor<P>>> model_tensors(const SafetensorsFile& file) {
+GRADUS_COLD Result<std::vector<NamedTensor<P>>> model_tensors(const SafetensorsFile& file) {
     std::vector<NamedTensor<P>> model;
     for (const FileTensor& entry : file.tensors) {
         if (entry.name.starts_with("training.") || entry.dtype == Dtype::I64) continue;
@@ -84,14 +84,14 @@ Result<std::vector<NamedTensor<P>>> model_tensors(const SafetensorsFile& file) {
 
 // EpochMetrics as a row of doubles; an epoch number is exact in a double.
 inline constexpr Index history_columns = 9;
-inline Tensor<double> history_tensor(const std::vector<EpochMetrics>& history) {
+GRADUS_COLD inline Tensor<double> history_tensor(const std::vector<EpochMetrics>& history) {
     std::vector<double> values;
     for (const EpochMetrics& m : history)
         values.insert(values.end(), {static_cast<double>(m.epoch), m.lr, m.train_loss, m.train_accuracy, m.test_loss,
                                      m.test_accuracy, m.seconds, m.loss_scale, static_cast<double>(m.skipped_steps)});
     return Tensor<double>::from({static_cast<Index>(history.size()), history_columns}, values);
 }
-inline std::vector<EpochMetrics> history_from(const Tensor<double>& tensor) {
+GRADUS_COLD inline std::vector<EpochMetrics> history_from(const Tensor<double>& tensor) {
     std::vector<EpochMetrics> history;
     const View<const double, 2> rows = tensor.read<2>();
     for (Index i = 0; i < rows.shape()[0]; ++i)

@@ -135,7 +135,7 @@ public:
         return {};
     }
 
-    std::string help() const {
+    GRADUS_COLD std::string help() const {
         std::string out = program_ + ": " + purpose_ + "\n\nOptions:\n";
         for (const Option& option : options_) {
             std::string left = "  --" + option.name + (option.placeholder.empty() ? "" : " " + option.placeholder);
@@ -167,7 +167,7 @@ private:
     Outcome error(const std::string& message) const {
         return {true, 2, program_ + ": " + message + "\nSee " + program_ + " --help."};
     }
-    Outcome unknown(const std::string& name) const {
+    GRADUS_COLD Outcome unknown(const std::string& name) const {
         std::string message = "there is no option '" + name + "'";
         std::string all;
         const Option* nearest = nullptr;

@@ -120,7 +120,7 @@ inline std::string shortest(double value) {
 }
 
 // The run as comma-separated values, one line an epoch. The time is left out: what a resumed run writes is identical.
-inline std::string metrics_csv(const std::vector<EpochMetrics>& history) {
+GRADUS_COLD inline std::string metrics_csv(const std::vector<EpochMetrics>& history) {
     std::string csv = "epoch,lr,train_loss,train_accuracy,test_loss,test_accuracy,loss_scale,skipped_steps\n";
     for (const EpochMetrics& m : history) {
         csv += std::to_string(m.epoch);

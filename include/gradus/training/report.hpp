@@ -53,8 +53,8 @@ GRADUS_COLD inline std::string report_figures(const std::vector<EpochMetrics>& h
 }
 
 // The column of `history` that a member pointer names, times `scale`.
-inline ChartLine history_line(const std::vector<EpochMetrics>& history, const char* name, double EpochMetrics::*column,
-                              double scale) {
+GRADUS_COLD inline ChartLine history_line(const std::vector<EpochMetrics>& history, const char* name,
+                                          double EpochMetrics::*column, double scale) {
     ChartLine line{name, "", {}, {}};
     for (const EpochMetrics& m : history) {
         line.x.push_back(static_cast<double>(m.epoch));
@@ -64,7 +64,7 @@ inline ChartLine history_line(const std::vector<EpochMetrics>& history, const ch
 }
 
 // From the first epoch to the last; of a single one, from its beginning to its end.
-inline void set_epochs(Chart& chart, const std::vector<EpochMetrics>& history) {
+GRADUS_COLD inline void set_epochs(Chart& chart, const std::vector<EpochMetrics>& history) {
     chart.x_low = static_cast<double>(history.front().epoch - (history.size() == 1 ? 1 : 0));
     chart.x_high = static_cast<double>(history.back().epoch);
 }
@@ -121,7 +121,7 @@ GRADUS_COLD inline std::string report_rate(const ReportData& data) {
 }
 
 // How the loss scale moved, of a run that had one.
-inline std::string report_loss_scale(const std::vector<EpochMetrics>& history) {
+GRADUS_COLD inline std::string report_loss_scale(const std::vector<EpochMetrics>& history) {
     Chart chart;
     chart.title = "log2 of the loss scale, and skipped steps, by epoch";
     chart.from_zero = true;
@@ -145,7 +145,7 @@ inline std::string report_loss_scale(const std::vector<EpochMetrics>& history) {
            draw_chart(chart) + "</section>\n";
 }
 
-inline std::string report_pairs(const ConfusionView& matrix) {
+GRADUS_COLD inline std::string report_pairs(const ConfusionView& matrix) {
     const std::vector<ConfusedPair> pairs = most_confused(matrix, 7);
     if (pairs.empty()) return "";
     std::string out = "<section><h2>Most confused</h2>\n<table class=\"pairs\">\n";

@@ -91,7 +91,7 @@ private:
         return height - bottom - share * (height - top - bottom);
     }
 
-    void draw_axes(std::string& out) const {
+    GRADUS_COLD void draw_axes(std::string& out) const {
         const double step = y_ticks_[1] - y_ticks_[0];
         for (const double tick : y_ticks_) {
             const std::string at = coordinate(y(tick));
@@ -113,7 +113,7 @@ private:
     }
 
     // A value that is not a number interrupts the line. A value alone between two such is a dot.
-    void draw_line(std::string& out, const ChartLine& line) const {
+    GRADUS_COLD void draw_line(std::string& out, const ChartLine& line) const {
         std::string path;
         bool pen_is_down = false;
         for (std::size_t i = 0; i < line.y.size(); ++i) {
@@ -130,7 +130,7 @@ private:
     }
 
     // At the last point of each line, moved apart where they would lie on each other.
-    void draw_labels(std::string& out) const {
+    GRADUS_COLD void draw_labels(std::string& out) const {
         struct Label {
             const ChartLine* line;
             double x, y;
@@ -173,6 +173,6 @@ private:
     double x_low_, x_high_;
 };
 
-inline std::string draw_chart(const Chart& chart) { return ChartDrawing(chart).svg(); }
+GRADUS_COLD inline std::string draw_chart(const Chart& chart) { return ChartDrawing(chart).svg(); }
 
 }  // namespace gradus::inline GRADUS_ABI

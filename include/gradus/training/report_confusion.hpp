@@ -106,7 +106,7 @@ struct ConfusedPair {
 };
 
 // The largest counts off the diagonal, at most `limit`; of equal ones the first in the matrix.
-inline std::vector<ConfusedPair> most_confused(const ConfusionView& matrix, std::size_t limit) {
+GRADUS_COLD inline std::vector<ConfusedPair> most_confused(const ConfusionView& matrix, std::size_t limit) {
     std::vector<ConfusedPair> pairs;
     for (Index t = 0; t < matrix.size(); ++t)
         for (Index p = 0; p < matrix.size(); ++p)

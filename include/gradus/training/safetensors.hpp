@@ -152,7 +152,7 @@ GRADUS_COLD inline Result<SafetensorsFile> parse_safetensors(std::string path, s
     return Result<SafetensorsFile>(std::move(file));
 }
 
-inline Result<SafetensorsFile> read_safetensors(const std::string& path) {
+GRADUS_COLD inline Result<SafetensorsFile> read_safetensors(const std::string& path) {
     Result<FileReader> reader = FileReader::open(path);
     if (!reader.ok()) return Failure{reader.error()};
     std::vector<std::byte> contents(static_cast<std::size_t>(reader.value().size()));
@@ -164,7 +164,7 @@ inline Result<SafetensorsFile> read_safetensors(const std::string& path) {
 
 // The order in which tensors are written, the one of the format's own writer: by descending alignment, then by name. So
 // the same tensors give the same bytes.
-inline void sort_for_file(std::vector<FileTensor>& tensors) {
+GRADUS_COLD inline void sort_for_file(std::vector<FileTensor>& tensors) {
     sort_stably(tensors, [](const FileTensor& a, const FileTensor& b) {
         return a.dtype != b.dtype ? a.dtype > b.dtype : a.name < b.name;
     });

@@ -74,7 +74,7 @@ inline bool read_numbers(JsonReader& json, std::vector<Index>& numbers) {
 }
 
 // {"dtype":...,"shape":...,"data_offsets":...}, each once, in any order.
-inline bool read_entry(JsonReader& json, HeaderEntry& entry) {
+GRADUS_COLD inline bool read_entry(JsonReader& json, HeaderEntry& entry) {
     bool has_dtype = false, has_shape = false, has_offsets = false;
     std::string key;
     std::vector<Index> offsets;
@@ -106,7 +106,7 @@ inline bool read_entry(JsonReader& json, HeaderEntry& entry) {
     return true;
 }
 
-inline bool read_metadata(JsonReader& json, std::map<std::string, std::string>& metadata) {
+GRADUS_COLD inline bool read_metadata(JsonReader& json, std::map<std::string, std::string>& metadata) {
     std::string key, value;
     if (!json.expect('{')) return false;
     if (json.accept('}')) return true;
@@ -119,7 +119,7 @@ inline bool read_metadata(JsonReader& json, std::map<std::string, std::string>& 
 
 // The whole header. False where it is not well-formed; json knows what and where. Checks every tensor by itself, not
 // how they lie beside each other.
-inline bool read_header(JsonReader& json, SafetensorsHeader& header) {
+GRADUS_COLD inline bool read_header(JsonReader& json, SafetensorsHeader& header) {
     std::set<std::string> seen;
     std::string key;
     if (!json.expect('{')) return false;
