@@ -2,8 +2,8 @@
 // Problem  With f = sum(dy * g(x)) for every operation g of a program, find df/dx for all inputs x at the cost of a few
 //          forward passes (Linnainmaa 1970; Baydin et al. 2018, JMLR 18(153), section 3.2).
 // Graph    Every operation that runs leaves a Node, which knows the Places of its inputs. A Place is where a value
-//          stands in the graph: its gradient and the Node that made it, which it owns. A Node never owns its output, so the graph has
-//          no cycle and disappears with the last Variable on it.
+//          stands in the graph: its gradient, and the Node that made it, which it owns. A Node never owns its output,
+//          so the graph has no cycle and disappears with the last Variable on it.
 //              Variable x, y --- conv2d ---> Variable z        z.place -> Conv2dNode -> x.place, y.place
 // Backward walks the Nodes from the last to the first. A Node is dropped as soon as it has run, and with it the tensors
 // it saved.
@@ -100,7 +100,7 @@ public:
     const Shape& shape() const { return place_->shape; }
 
     // Where a kernel writes its contribution. Allocates on the first one.
-    GradientTarget<T, D> target() const {
+    GRADUS_GLUE GradientTarget<T, D> target() const {
         const Write mode = place_->gradient.defined() ? Write::add : Write::overwrite;
         if (mode == Write::overwrite) place_->gradient = Tensor<T, D>(place_->shape);
         place_->own_gradient();
@@ -108,7 +108,7 @@ public:
     }
     // For operations that pass a gradient on unchanged: shares dy where nothing has arrived yet. False means: use
     // target(). A leaf does not share: its gradient stays, and its user may write to it.
-    bool accept(const Tensor<T, D>& dy) const {
+    GRADUS_GLUE bool accept(const Tensor<T, D>& dy) const {
         if (place_->gradient.defined() || !place_->creator) return false;
         place_->gradient = dy.reshape(place_->shape);
         return true;
@@ -158,7 +158,7 @@ public:
     void run_creator() override { static_cast<NodeOf<T, D>&>(*creator).backward(gradient); }
     bool has_gradient() const override { return gradient.defined(); }
     void drop_gradient() override { gradient = {}; }
-    void check_gradient(std::string_view operation, std::string_view what) const override {
+    GRADUS_GLUE void check_gradient(std::string_view operation, std::string_view what) const override {
         if (gradient.defined()) check_finite(operation, what, gradient);
     }
 

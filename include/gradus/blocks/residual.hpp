@@ -31,7 +31,7 @@ protected:
     void register_shortcut() {
         if (downsample_.size() > 0) this->child("downsample", downsample_);
     }
-    Variable<T, D> shortcut(const Variable<T, D>& x) {
+    GRADUS_GLUE Variable<T, D> shortcut(const Variable<T, D>& x) {
         if (!changes_shape_) return x;
         return downsample_.size() > 0 ? downsample_(x) : pad_shortcut(x, out_, stride_);
     }
@@ -59,7 +59,7 @@ public:
         this->child("bn2", bn2_);
         this->register_shortcut();
     }
-    Variable<T, D> forward(const Variable<T, D>& x) override {
+    GRADUS_GLUE Variable<T, D> forward(const Variable<T, D>& x) override {
         return bn2_(conv2_(bn1_(conv1_(x))), this->shortcut(x));
     }
     const char* type() const override { return "BasicBlock"; }
@@ -92,7 +92,7 @@ public:
         this->child("bn3", bn3_);
         this->register_shortcut();
     }
-    Variable<T, D> forward(const Variable<T, D>& x) override {
+    GRADUS_GLUE Variable<T, D> forward(const Variable<T, D>& x) override {
         return bn3_(conv3_(bn2_(conv2_(bn1_(conv1_(x))))), this->shortcut(x));
     }
     const char* type() const override { return "Bottleneck"; }

@@ -24,7 +24,7 @@ GRADUS_COLD void add_projection(Sequential<T, D>& downsample, Index in, Index ou
 
 // Option A: (N, H, W, in) -> (N, H/stride, W/stride, out), half of the zero channels before, half after.
 template <FloatingElement T, Device D>
-Variable<T, D> pad_shortcut(const Variable<T, D>& x, Index out, Index stride) {
+GRADUS_GLUE Variable<T, D> pad_shortcut(const Variable<T, D>& x, Index out, Index stride) {
     const Index more = out - x.shape()[3];
     GRADUS_CHECK(more >= 0, "pad_shortcut: ", x.shape(), " has more than ", out, " channels");
     Variable<T, D> y = x;

@@ -64,10 +64,10 @@
 // What runs a few times in a program, files, reports, constructors: compiled for size, which takes half as long as for
 // speed.
 #define GRADUS_COLD __attribute__((cold))
-// What runs once for a layer, between kernels: the checks of an operation, and its node. There is one of each for every
-// operation, type and device, and beside a kernel its microseconds do not count: compiled for size as well. g++ then
-// does the same with a function that only such code calls. The loops of a fast kernel are out of its reach where
-// parallel_for calls them, through a pointer.
+// What runs once for a layer, between kernels: the checks of an operation, its node, a layer's forward. There is one of
+// each for every operation, type and device, and beside a kernel its microseconds do not count: compiled for size as
+// well. g++ then does the same with a function that only such code calls. The loops of a fast kernel are out of its
+// reach where parallel_for calls them, through a pointer.
 #define GRADUS_GLUE __attribute__((cold))
 
 // Small functions that CUDA kernels call too.

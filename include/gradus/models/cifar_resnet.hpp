@@ -55,7 +55,7 @@ public:
             if (parameter.layout == FileLayout::oihw) kaiming_normal_(*parameter.variable);
     }
 
-    Variable<T, D> forward(const Variable<T, D>& x) override {
+    GRADUS_GLUE Variable<T, D> forward(const Variable<T, D>& x) override {
         Variable<T, D> y = bn1_(conv1_(x));                    // (N, H, W, 16)
         for (Sequential<T, D>& layer : layers_) y = layer(y);  // (N, H/4, W/4, 64)
         return fc_(global_avg_pool2d(y));                      // (N, classes)

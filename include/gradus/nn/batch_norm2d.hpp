@@ -30,14 +30,14 @@ public:
         const LayerScope scope(this->name());
         return this->observed(x, normalise(x, shortcut));
     }
-    Variable<T, D> forward(const Variable<T, D>& x) override { return normalise(x, {}); }
+    GRADUS_GLUE Variable<T, D> forward(const Variable<T, D>& x) override { return normalise(x, {}); }
     const char* type() const override { return options_.relu ? "BatchNorm2d+ReLU" : "BatchNorm2d"; }
 
     Variable<Sum<T>, D> gamma, beta;
     Tensor<Sum<T>, D> running_mean, running_var;
 
 private:
-    Variable<T, D> normalise(const Variable<T, D>& x, const Variable<T, D>& shortcut) {
+    GRADUS_GLUE Variable<T, D> normalise(const Variable<T, D>& x, const Variable<T, D>& shortcut) {
         if (this->is_training()) return batch_norm(x, gamma, beta, running_mean, running_var, options_, shortcut);
         return batch_norm_inference(x, gamma, beta, running_mean, running_var, options_, shortcut);
     }

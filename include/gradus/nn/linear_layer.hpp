@@ -25,7 +25,7 @@ public:
         this->parameter("bias", bias);
     }
 
-    Variable<T, D> forward(const Variable<T, D>& x) override { return linear(x, weight, bias); }
+    GRADUS_GLUE Variable<T, D> forward(const Variable<T, D>& x) override { return linear(x, weight, bias); }
     const char* type() const override { return "Linear"; }
     Index macs(const Shape& input, const Shape&) const override { return input[0] * weight.value().numel(); }
 

@@ -21,7 +21,7 @@ public:
     }
     std::size_t size() const { return layers_.size(); }
 
-    Variable<T, D> forward(const Variable<T, D>& x) override {
+    GRADUS_GLUE Variable<T, D> forward(const Variable<T, D>& x) override {
         Variable<T, D> y = x;
         for (const std::unique_ptr<Module<T, D>>& layer : layers_) y = (*layer)(y);
         return y;
