@@ -330,8 +330,8 @@ GRADUS_COLD int train(const Options& o, const DataPair& data) {
                   memory_stats(D{}).peak_bytes);
 }
 
-// Every pair of precision and device is the whole network once more, about a second of compile time. So the
-// specification, which is float's at any rate, is here in float alone; the tests run its 16-bit kernels.
+// Every pair of precision and device compiles the whole network once more. So that this takes no longer than it must,
+// the specification is here in float alone; the tests run its kernels in 16 bits.
 template <class D>
 int train_in(const Options& o, const DataPair& data) {
     if constexpr (!std::same_as<D, Reference>) {
