@@ -78,6 +78,7 @@ NARROW = {
     "conv2d_depthwise_backward_weights_kernel": ("stores", "a window for each channel"),
     # what they write is large, what they read is small
     "fill_rows_kernel": ("loads", "a bias, from the cache"),
+    "fill_kernel": ("loads", "reads nothing"),
     "round_kernel": ("stores", "a pack of floats becomes half a pack of T"),
     "col2im_kernel": ("stores", "a pack of floats becomes half a pack of T"),
     # small beside the kernels that they follow
