@@ -190,7 +190,7 @@ def check_opcodes(arch, folder):
 def compile_kernels(arch, source, folder):
     """The kernels of the source: a list of dictionaries, in the order of their names."""
     cubin, messages = compile_cubin(arch, source, folder, "-Xptxas=-v")
-    warnings = [line for line in messages.splitlines() if "warning" in line]
+    warnings = [line for line in messages.splitlines() if re.search(r"\bwarning\b", line)]
     kernels = {}
     for entry in re.split(r"Compiling entry function ", messages)[1:]:
         name = entry[1:entry.index("'", 1)]

@@ -83,3 +83,28 @@ TEST_CASE("a misaligned copy is an error") {
     CHECK(contains(message, "not a multiple of 16 bytes"));
 }
 #endif
+
+namespace {
+
+template <int N>
+__global__ void __launch_bounds__(32) store_kernel(float* y) {
+    Packed<float, N> word;
+    for (int i = 0; i < N; ++i) word[i] = static_cast<float>(static_cast<int>(threadIdx.x) * N + i);
+    store_word(y + static_cast<int>(threadIdx.x) * N, word);
+}
+template <int N>
+void check_words() {
+    const DeviceArray<float> y(std::vector<float>(32 * N + 1, -1.0f));
+    launch(store_kernel<N>, 1, 32, 0, nullptr, y.data());
+    const std::vector<float> numbers = y.host();
+    for (int i = 0; i < 32 * N; ++i) CHECK(numbers[static_cast<std::size_t>(i)] == static_cast<float>(i));
+    CHECK(numbers.back() == -1.0f);
+}
+
+}  // namespace
+
+TEST_CASE("words of 4, 8 and 16 bytes are stored where they belong") {
+    check_words<1>();
+    check_words<2>();
+    check_words<4>();
+}

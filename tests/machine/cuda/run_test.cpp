@@ -50,6 +50,9 @@ TEST_CASE("runs of one element, of a pack, and of a pack of shorter elements") {
     check_runs<1, Half>();
     check_runs<8, BFloat16>();
     check_runs<2, double>();
+    check_runs<2, float>();  // words of 8 and of 4 bytes
+    check_runs<4, Half>();
+    check_runs<2, BFloat16>();
 }
 
 TEST_CASE("rows that are whole packs are walked in packs") {
@@ -58,4 +61,20 @@ TEST_CASE("rows that are whole packs are walked in packs") {
     CHECK(run_length<Half>(8) == 8);
     CHECK(run_length<Half>(12) == 1);
     CHECK(run_length<double>(10) == 2);
+}
+
+TEST_CASE("the longest words that fit into a row and to the memory") {
+    alignas(16) static Half memory[16] = {};
+    const auto length = [](Index row, const Half* x, const Half* y) {
+        int found = 0;
+        with_run_length<Half>(row, {x, y}, [&](auto n) { found = decltype(n)::value; });
+        return found;
+    };
+    CHECK(length(16, memory, memory + 8) == 8);
+    CHECK(length(100, memory, memory) == 4);
+    CHECK(length(10, memory, memory) == 2);
+    CHECK(length(7, memory, memory) == 1);
+    CHECK(length(16, memory, memory + 4) == 4);
+    CHECK(length(16, memory + 2, memory) == 2);
+    CHECK(length(16, memory + 1, memory) == 1);
 }
