@@ -1,4 +1,4 @@
-// machine/cuda/ptx.hpp   The one place with inline PTX: asynchronous copies to shared memory, and stores of whole words.
+// machine/cuda/ptx.hpp   The one place with inline PTX: asynchronous copies to shared memory, stores of whole words.
 // PTX ISA, "Data Movement and Conversion Instructions: cp.async". The copy goes past the registers and runs while the
 // thread computes: the double-buffered tiles of a matrix product live on it.
 //     cp_async<16>(target, source);     starts a copy of 4, 8 or 16 bytes, all of them aligned to that size

@@ -22,9 +22,9 @@ template <class T>
 constexpr int run_length(Index row) {
     return row % vector_length<T> == 0 ? vector_length<T> : 1;
 }
-// Calls work(std::integral_constant<int, N>{}) with the largest N up to a pack that divides the row and to whose words all
-// arrays are aligned, so that every row begins at a word: for rows that are no packs. 10 halves are 5 words of 4 bytes,
-// 100 are 25 of 8.
+// Calls work(std::integral_constant<int, N>{}) with the largest N up to a pack that divides the row and to whose words
+// all arrays are aligned, so that every row begins at a word: for rows that are no packs. 10 halves are 5 words of 4
+// bytes, 100 are 25 of 8.
 template <class T, int N = vector_length<T>, class Work>
 void with_run_length(Index row, std::initializer_list<const T*> arrays, const Work& work) {
     if constexpr (N > 1) {
