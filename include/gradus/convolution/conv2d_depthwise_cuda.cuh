@@ -16,17 +16,10 @@
 //          18 pixels each, 2.75 times the ideal and more where rows end.) Larger windows and strides get fewer packs,
 //          then smaller tiles: 48 KB are there.
 // Cost     x and y once, and the halo; 2*KH*KW operations an output. With packs of 8 Half an output and tap costs a
-<<<<<<< HEAD
-//          warp 4 passes for x (512 bytes, 128 a cycle) and 8 passes for the weights, which four outputs share:
-//          4 + 8/4 = 6 cycles, 54 for 3x3. To fetch 512 bytes of x and store 512 of y takes 1024 bytes at 10 bytes a cycle and
-//          multiprocessor (A100: 1555 GB/s, 108 of them, 1.4 GHz): 100 cycles. So 3x3 runs at the rate of the memory,
-//          5x5 (150 cycles) at two thirds of it.
-=======
 //          warp 4 passes for x (512 bytes, 128 a cycle) and 8 passes for the weights, which four outputs share: 4 +
 //          8/4 = 6 cycles, 54 for 3x3. To fetch 512 bytes of x and store 512 of y takes 1024 bytes at 10 bytes a cycle
 //          and multiprocessor (A100: 1555 GB/s, 108 of them, 1.4 GHz): 100 cycles. So 3x3 should run at the rate of
 //          the memory, 5x5 (150 cycles) at two thirds of it. Not measured: there was no card.
->>>>>>> h-d
 // (1)      The same kernel (conv2d_correlation_cuda.cuh). A stride of 2 makes it four launches of a quarter each.
 // (2)      The same tiles, of x and of dy. A thread has three neighbouring taps of a row of the window for one pack of
 //          channels, and some rows of the tile: it loads dy once for the three. The threads with the same taps and

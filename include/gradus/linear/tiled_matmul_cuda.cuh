@@ -18,13 +18,9 @@
 // Memory   A tile is read along its rows as they lie in memory: neighbouring threads read neighbouring words, whether
 //          the operand is stored transposed or not. It is laid down so that the threads of a warp meet different banks
 //          (columns are padded where rows are written across), and so that what is read most is read without conflict.
-<<<<<<< HEAD
 //          tests/linear/tiled_matmul_counts_cuda_test.cpp counts both.
-=======
-//          tests/linear/tiled_matmul_cuda_test.cpp counts both.
 // Cost     2MNK FLOP. Ideal are MK + KN + MN numbers; rung 1 asks for A N/32 times and for B M/32 times, rung 2 for
 //          half of that, mostly from the second-level cache.
->>>>>>> h-d
 // Sums     over k in order, in Sum<T>. Elements that stick out of the matrix count as 0.
 #pragma once
 
