@@ -127,7 +127,9 @@ int main() {
         "  sectors/least      these sectors, divided by the fewest that could hold the bytes asked for: 1 is ideal\n"
         "  passes/request     through shared memory: 1 is ideal, each conflict of banks takes one more\n"
         "  active lanes       that took part in a request, on average\n"
-        "  partial            requests in which not all lanes of the warp took part: branches, edges\n\n");
+        "  partial            requests in which not all lanes of the warp took part: branches, edges\n"
+        "  divergent          the same of basic blocks, the stretches of code between branches\n"
+        "  active threads     of a warp that ran such a block, on average\n\n");
 
     std::printf("4. The kernel without a fault: largest error %.1e\n", right.worst);
 

@@ -1,4 +1,4 @@
-// machine/emulator/access_counts.hpp   From single accesses to the requests that a card makes: sectors and banks.
+// machine/emulator/access_counts.hpp   From single accesses to a card's requests: sectors and banks. Branches.
 // Problem  A card executes an instruction for a whole warp. What a load costs depends on all 32 addresses together:
 //     device memory  moves in sectors of 32 bytes: 32 neighbouring floats are 4 sectors, 32 floats a row apart are 32;
 //     shared memory  has 32 banks, word w lies in bank w mod 32: a request takes as many passes as the busiest bank has
