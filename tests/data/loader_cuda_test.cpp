@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "data/noise_dataset.hpp"
 #include "machine/emulator/emulator_checks.hpp"
 
 using namespace gradus;
@@ -17,15 +18,6 @@ struct Keeping {
         cuda_allocator().release_kept();
     }
 };
-
-Dataset coloured_noise(Index size) {
-    Dataset data = make_dataset("noise", size, {9, 7, 3}, {"a", "b", "c", "d"});
-    Generator generator{11, 0, 0};
-    for (Index i = 0; i < data.images.numel(); ++i)
-        data.images.mutable_data()[i] = static_cast<std::uint8_t>(generator.below(256));
-    for (Index i = 0; i < size; ++i) data.labels.mutable_data()[i] = static_cast<std::int64_t>(generator.below(4));
-    return data;
-}
 
 LoaderOptions recipe(Index batch_size, Index prefetch) {
     return {.batch_size = batch_size,

@@ -58,14 +58,7 @@ __global__ void __launch_bounds__(stride_threads, 2)
                             for (int k = 0; k < N; ++k) sum[a][b][k] += to_float(slope[k]) * share;
             }
         }
-        const auto put = [&](int a, int b) {
-            if (in.h + a < rows.in && in.w + b < columns.in)
-                put_pack(dx + inputs.index(in.n, in.h + a, in.w + b, in.c), sum[a][b], in.count, mode);
-        };
-        put(0, 0);  // not in a loop, which the compiler might not unroll, and whose index would need an array in memory
-        put(0, 1);
-        put(1, 0);
-        put(1, 1);
+        put_square(dx, inputs, in, sum, mode);
     }
 }
 template <class T>

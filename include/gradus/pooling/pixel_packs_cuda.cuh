@@ -64,4 +64,20 @@ __device__ __forceinline__ bool reads(const PoolWindows& windows, Index i, Index
     return pixels.begin <= h && h < pixels.end;
 }
 
+// Writes the sums of a square's pixels, those that are there. Four calls instead of a loop, which the compiler might not
+// unroll: its index would need the sums as an array in memory.
+template <class T>
+__device__ __forceinline__ void put_square(T* dx, const PixelPacks& pixels, const PixelPack& first,
+                                           const Sum<T> (&sum)[2][2][vector_length<T>], Write mode) {
+    const auto put = [&](int a, int b) {
+        const Index h = first.h + a, w = first.w + b;
+        if (h < pixels.height && w < pixels.width)
+            put_pack(dx + pixels.index(first.n, h, w, first.c), sum[a][b], first.count, mode);
+    };
+    put(0, 0);
+    put(0, 1);
+    put(1, 0);
+    put(1, 1);
+}
+
 }  // namespace gradus::inline GRADUS_ABI
