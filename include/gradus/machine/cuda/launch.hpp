@@ -16,7 +16,8 @@
 // Rules for kernels that run in both worlds:
 //     1. Include only this header (and ptx.hpp); launch only with launch(); shared memory only through GRADUS_SHARED,
 //        GRADUS_SHARED_ALIGNED and GRADUS_DYNAMIC_SHARED.
-//     2. No early return before a barrier: guard the work instead.
+//     2. No early return before a barrier, and no barrier in a branch that not all threads of the block take: guard the
+//        work instead.
 //     3. *_sync forms with exact masks; __syncwarp() between dependent accesses in a warp.
 //     4. No waiting for other blocks, no launches from kernels, no textures, no noexcept kernels, no extended lambdas
 //        (functors instead), no __constant__ and no __device__ variables: what a kernel reads comes from its arguments.
@@ -85,7 +86,7 @@ void launch(void (*kernel)(Parameters...), LaunchGrid grid, dim3 block, std::siz
     std::free(readable);
     fail(text(name, ": launch at ", grid.file, ':', grid.line, ": ", cudaGetErrorString(error), "; grid (", grid.size.x,
               ", ", grid.size.y, ", ", grid.size.z, "), block (", block.x, ", ", block.y, ", ", block.z, "), ",
-              shared_bytes, " bytes of shared memory"));
+              shared_bytes, " bytes of dynamic shared memory"));
 }
 
 #else
