@@ -9,6 +9,7 @@
 #include "gradus/elementwise/dropout_cuda.cuh"
 #include "gradus/machine/cuda/cublas.hpp"
 #include "gradus/machine/cuda/cuda_memory.hpp"
+#include "gradus/training/clip_grad_cuda.cuh"
 #include "gradus/training/sgd_cuda.cuh"
 #include "gradus/training/unscale_cuda.cuh"
 #include "machine/emulator/emulator_checks.hpp"

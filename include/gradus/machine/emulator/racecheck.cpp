@@ -26,7 +26,7 @@ public:
     }
     ~RaceChecker() {
         current_observer = nullptr;
-        if (std::getenv("GRADUS_EMULATOR_COUNTS") != nullptr) std::fputs(table_of(counts_).c_str(), stdout);
+        if (!counts_.empty() && settings().print_counts) std::fputs(table_of(counts_).c_str(), stdout);
     }
 
     // The instrumented accesses. Everything but shared and device memory is the thread's own, or the emulator's.
