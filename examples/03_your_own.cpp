@@ -13,8 +13,8 @@ using namespace gradus;
 namespace {
 
 // 1. A function of one number: its value, and its derivative from x. Softsign, x / (1 + |x|): Turian et al. 2009. S is
-// float, double or a register of floats, so these lines are also the fast kernel, on all threads. GRADUS_HOST_DEVICE lets
-// nvcc compile them for a GPU too; other compilers see nothing there.
+// float, double or a register of floats, so these lines are also the fast kernel, on all threads. With
+// GRADUS_HOST_DEVICE, which is nothing to other compilers, nvcc compiles them for a GPU too.
 struct Softsign {
     static constexpr const char* name = "softsign";
     static constexpr From derivative_from = From::x;  // so x is kept for backward, and y is not

@@ -16,8 +16,8 @@
 //          Each gradient is cut into chunks of 64 KB; the sums of the chunks are added in the order of the parameters.
 //          The cuts depend on the shapes alone, so the norm has the same bits for any number of threads.
 // Cost     reads each gradient once, and once more to scale it where c < 1. On a device with memory of its own one
-//          number for each chunk is copied to the host, which waits for it: not for a CudaGraph. Twins: clip_grad_cpu.hpp,
-//          clip_grad_cuda.cuh
+//          number for each chunk is copied to the host, which waits for it: not for a CudaGraph.
+//          Twins: clip_grad_cpu.hpp, clip_grad_cuda.cuh
 #pragma once
 
 #include <algorithm>

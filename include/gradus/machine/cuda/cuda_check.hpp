@@ -2,8 +2,9 @@
 //     check_cuda(cudaMemcpyAsync(target, source, bytes, kind, stream), "cudaMemcpyAsync", ": ", bytes, " bytes");
 // Problem  A call of the runtime returns a code that is easily thrown away, and work that fails on the card shows only
 //          at a later call.
-// Answer   An Error that names the call and the operation that runs, and says what the runtime says. Where the call waits for the card (a copy to
-//          the host, a synchronisation), the fault may be of any kernel queued before it; the Error says so.
+// Answer   An Error that names the call and the operation that runs, and says what the runtime says. Where the call
+//          waits for the card (a copy to the host, a synchronisation), the fault may be of any kernel queued before it;
+//          the Error says so.
 #pragma once
 
 #include "gradus/machine/cuda/runtime.hpp"

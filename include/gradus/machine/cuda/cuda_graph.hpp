@@ -25,7 +25,7 @@
 //     shapes     are those of the capture, which a shorter last batch has not: drop_last leaves it out.
 //     outputs    are tensors that outlive the step, like `loss` above. Each replay writes to the same memory.
 //     gradients  begin anew with zero_grad() in the step. Without it every replay adds to them.
-//     memory     that is allocated in the step stays reserved until the graph is destroyed (cuda_allocator.hpp, Graphs).
+//     memory     that is allocated in the step stays reserved until the graph ends (cuda_allocator.hpp, Graphs).
 //     waiting    is an Error that names the call and the operation: item(), accuracy(), a tensor from values of the
 //                host, clip_grad_norm, the question whether the gradients of a scaled loss are finite. So a step in
 //                Half is not for a graph; in float and BFloat16 nothing has to be scaled.
