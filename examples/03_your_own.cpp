@@ -13,21 +13,22 @@ using namespace gradus;
 namespace {
 
 // 1. A function of one number: its value, and its derivative from x. Softsign, x / (1 + |x|): Turian et al. 2009. S is
-// float, double or a register of floats, so these lines are also the fast kernel, on all threads.
+// float, double or a register of floats, so these lines are also the fast kernel, on all threads. With
+// GRADUS_HOST_DEVICE, which is nothing to other compilers, nvcc compiles them for a GPU too.
 struct Softsign {
     static constexpr const char* name = "softsign";
     static constexpr From derivative_from = From::x;  // so x is kept for backward, and y is not
 
     template <class S>
-    static S size(S x) {
+    GRADUS_HOST_DEVICE static S size(S x) {
         return Math::select(x < 0, -x, x);
     }
     template <class S>
-    S value(S x) const {
+    GRADUS_HOST_DEVICE S value(S x) const {
         return x / (1 + size(x));
     }
     template <class S>
-    S derivative(S x) const {  // of both branches: 1 / (1 + |x|)^2
+    GRADUS_HOST_DEVICE S derivative(S x) const {  // of both branches: 1 / (1 + |x|)^2
         return 1 / ((1 + size(x)) * (1 + size(x)));
     }
 };

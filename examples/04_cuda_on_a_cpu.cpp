@@ -1,6 +1,7 @@
 // examples/04_cuda_on_a_cpu.cpp   A CUDA kernel, three classic faults in it, and how the emulator shows them.
-//     g++ -std=c++20 -O1 -g -pthread -DGRADUS_EMULATE_CUDA -Iinclude -c include/gradus/machine/emulator/racecheck.cpp
-//     g++ -std=c++20 -O1 -g -pthread -DGRADUS_EMULATE_CUDA -Iinclude -fsanitize=thread -c examples/04_cuda_on_a_cpu.cpp
+//     FLAGS="-std=c++20 -O1 -g -pthread -DGRADUS_EMULATE_CUDA -Iinclude"
+//     g++ $FLAGS -c include/gradus/machine/emulator/racecheck.cpp
+//     g++ $FLAGS -fsanitize=thread -fsanitize-coverage=trace-pc -c examples/04_cuda_on_a_cpu.cpp
 //     g++ 04_cuda_on_a_cpu.o racecheck.o -pthread -o lesson && ./lesson
 // The kernel is plain CUDA C++: nvcc would compile it for a GPU. Here its threads run on the CPU, one after the other,
 // and the race checker sees every access. Read include/gradus/machine/cuda/launch.hpp first: how a kernel is written.
@@ -14,6 +15,11 @@
 //     (gdb) print a_tile[2]                             the row of the tile that this thread reads
 //     (gdb) next                                        to the barrier; behind it, another thread may come first
 //     (gdb) print sum
+//
+// On a card the order of the threads is chance, here you set it (include/gradus/machine/emulator/settings.hpp):
+//     GRADUS_EMULATOR_ORDER=reverse ./lesson            or random:7; threads and blocks come in another order
+//     GRADUS_EMULATOR_STREAMS=deferred ./lesson         what is queued runs only when something waits for it
+// GRADUS_EMULATOR_BLOCKS=4 runs four blocks at once, but only in a program without the race checker.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -129,7 +135,8 @@ int main() {
         "  active lanes       that took part in a request, on average\n"
         "  partial            requests in which not all lanes of the warp took part: branches, edges\n"
         "  divergent          the same of basic blocks, the stretches of code between branches\n"
-        "  active threads     of a warp that ran such a block, on average\n\n");
+        "  active threads     of a warp that ran such a block, on average\n"
+        "  -                  in these two: not counted, for want of -fsanitize-coverage=trace-pc\n\n");
 
     std::printf("4. The kernel without a fault: largest error %.1e\n", right.worst);
 

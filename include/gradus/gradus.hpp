@@ -1,6 +1,6 @@
 // gradus.hpp   Gradus: a deep-learning library that is also a textbook. This is its table of contents.
 // Read the chapters in this order; each header is a page. A page that ends in _cpu.hpp is the fast twin of the page
-// before it, and is included by it.
+// before it, and is included by it; its twin on a GPU ends in _cuda.cuh, and cuda.hpp lists those.
 #pragma once
 
 // The order is that of the chapters:

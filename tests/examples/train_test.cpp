@@ -337,12 +337,19 @@ TEST_CASE("in fp16 a scale that is too large finds its way down, and everything 
                     text(shortest(checkpoint.history[0].loss_scale), ",", checkpoint.history[0].skipped_steps, "\n")}));
     CHECK(mentions(contents(folder + "/report.html"), {"Loss scale", text(skipped, " skipped")}));
 
-    // With a fixed scale nothing but the skipping remains: no step is made.
-    const std::string fixed = trained(
-        place, "fixed", {"--precision", "fp16", "--epochs", "1", "--loss-scale", "1099511627776", "--fixed-scale"});
-    const EpochMetrics only = read_checkpoint<float>(checkpoint_of(fixed)).value().history.at(0);
+    // With a fixed scale nothing but the skipping remains: no step is made, and 40 in a row end the program.
+    std::vector<std::string> fixed = {"--precision",  "fp16",          "--epochs",      "1",
+                                      "--loss-scale", "1099511627776", "--fixed-scale", "--batch"};
+    fixed.push_back("64");
+    const EpochMetrics only =
+        read_checkpoint<float>(checkpoint_of(trained(place, "fixed", fixed))).value().history.at(0);
     CHECK(only.loss_scale == 1099511627776.0);
-    CHECK(only.skipped_steps == 44);  // 1438 images in batches of 32
+    CHECK(only.skipped_steps == 22);  // 1438 images in batches of 64
+    fixed.back() = "32";              // 44 batches
+    fixed.insert(fixed.end(), {"--out", place.file("stopped")});
+    const Ended stopped = train(place, fixed);
+    CHECK(stopped.exit_code == 1);
+    CHECK(mentions(stopped.output, {"loss_scaler: the gradients of 40 steps in a row are not finite"}));
 }
 
 TEST_CASE("killed and resumed in fp16, train ends with the same bits, the loss scale among them") {

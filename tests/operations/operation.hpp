@@ -13,8 +13,11 @@
 //         }
 //     };
 //
-// and walks it in <family>_operations_test.cpp (walk.hpp says how). The function of a row works for every element type
-// and device: in.x are its inputs of type T, in.p those of type Sum<T>, parameters. It may name both types:
+// and walks it in <family>_operations_test.cpp (walk.hpp says how), which checks the derivatives too, against
+// difference quotients; in Half and BFloat16 there or in <family>_16_bits_test.cpp; and in <family>_cuda_test.cpp on
+// Cuda, against Reference (walk_cuda.hpp). `tests/run operations/linear` runs all of a family. The function of a row
+// works for every element type and device: in.x are its inputs of type T, in.p those of type Sum<T>, parameters. It may
+// name both types:
 //     []<class T, class D>(const Inputs<T, D>& in) { return f(in.x[0], Tensor<std::int64_t, D>::from({2}, {4, 0})); }
 // It returns one Variable, and the same one every time it is called.
 #pragma once

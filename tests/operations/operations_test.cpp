@@ -40,8 +40,8 @@ std::set<std::string> public_operations(const std::string& source) {
 }
 
 bool is_operation_folder(const fs::path& folder) {
-    static const std::set<std::string> others = {"core",   "machine", "autograd",  "nn",      "blocks",
-                                                 "models", "data",    "inference", "profile", "training"};
+    static const std::set<std::string> others = {"core",   "machine", "autograd", "nn",
+                                                 "blocks", "models",  "data",     "training"};
     return others.count(folder.filename().string()) == 0;
 }
 

@@ -1,4 +1,5 @@
-// operations/walk_cuda.hpp   The checks of a row on the device Cuda: on a GPU under nvcc, else in the emulator.
+// operations/walk_cuda.hpp   The checks of a row on the device Cuda: on a GPU under nvcc, else in the emulator. Cuda is
+// compared with Reference, which uses the same formulas: whether a derivative is right, only walk.hpp's checks tell.
 //     TEST_CASE("unary: cuda, float") { operations::check_cuda<UnaryOperations, float>(); }
 #pragma once
 

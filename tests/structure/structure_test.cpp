@@ -111,17 +111,9 @@ std::string circles(const Graph& graph) {
 // core <- machine <- autograd <- operations <- nn <- blocks <- models <- the rest. Every folder without a name in this
 // list is a family of operations.
 int level(const std::string& folder) {
-    const std::map<std::string, int> levels = {{"core", 0},
-                                               {"machine", 1},
-                                               {"autograd", 2},
-                                               {"nn", 4},
-                                               {"blocks", 5},
-                                               {"models", 6},
-                                               {"training", 7},
-                                               {"data", 7},
-                                               {"inference", 7},
-                                               {"profile", 7},
-                                               {"", 8 /* the tables of contents */}};
+    const std::map<std::string, int> levels = {{"core", 0},     {"machine", 1}, {"autograd", 2},
+                                               {"nn", 4},       {"blocks", 5},  {"models", 6},
+                                               {"training", 7}, {"data", 7},    {"", 8 /* the tables of contents */}};
     const auto found = levels.find(folder.substr(0, folder.find('/')));
     return found == levels.end() ? 3 : found->second;
 }

@@ -62,6 +62,21 @@ TEST_CASE("loss scaler: gradients that never become finite are an error, not an 
     CHECK(steps == 40);  // 2^16 to 2^-24
 }
 
+TEST_CASE(
+    "loss scaler: with a static scale neither, also where a resume comes between; a good step in between will do") {
+    LossScaler scaler({.scale = 1024, .dynamic = false});
+    for (int i = 0; i < 39; ++i) CHECK(!scaler.update(false));
+    CHECK(scaler.update(true));
+    for (int i = 0; i < 20; ++i) CHECK(!scaler.update(false));
+    LossScaler resumed({.scale = 1024, .dynamic = false});
+    resumed.restore(scaler.state());
+    for (int i = 20; i < 39; ++i) CHECK(!resumed.update(false));
+    CHECK_THROWS_WITH_AS(resumed.update(false),
+                         "loss_scaler: the gradients of 40 steps in a row are not finite with the static scale 1024; "
+                         "try a smaller one, or DetectAnomaly, which finds the operation",
+                         Error);
+}
+
 TEST_CASE("loss scaler: settings that make no sense are refused") {
     CHECK_THROWS_AS(LossScaler({.scale = 0}), Error);
     CHECK_THROWS_AS(LossScaler({.growth = 0.5}), Error);

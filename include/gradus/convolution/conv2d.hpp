@@ -12,7 +12,8 @@
 //                              s*j - p + d*v = w, first(o) + c' = c
 //   (2) dweight(o, u, v, c)  = sum over n, i, j of dy(n, i, j, o) * x(n, s*i - p + d*u, s*j - p + d*v, first(o) + c)
 //   (3) dbias(o)             = sum over n, i, j of dy(n, i, j, o)
-// Cost     N*P*Q*O * KH*KW*C/G multiply-adds for each of forward, (1) and (2). Twins: conv2d_cpu.hpp lists them.
+// Cost     N*P*Q*O * KH*KW*C/G multiply-adds for each of forward, (1) and (2). Twins: conv2d_cpu.hpp and
+//          conv2d_cuda.cuh list them.
 #pragma once
 
 #include <memory>

@@ -1,4 +1,5 @@
 // convolution/conv2d_cuda.cuh   The CUDA twins of conv2d.hpp, and which rung of the ladder serves which shape.
+// Letters and (1), (2), (3) are those of conv2d.hpp.
 //     rung 1  direct         conv2d_direct_cuda.cuh         a thread a number: any type, any shape
 //     rung 2  tiled          conv2d_tiled_cuda.cuh          tiles in shared memory: any type, windows up to 12x12
 //     rung 3  im2col         conv2d_im2col_cuda.cuh         a matrix in memory, cuBLAS
@@ -9,17 +10,20 @@
 //     1x1 of stride 1        im2col: x is its own matrix, nothing is copied, and nobody multiplies matrices better than
 //                            cuBLAS
 //     16 bits, channels of a group in packs of 8 on both sides
-//                            implicit_gemm: tensor cores have ten times the arithmetic of float (A100: 312 against 19.5
+//                            implicit_gemm: tensor cores have 16 times the arithmetic of float (A100: 312 against 19.5
 //                            TFLOP/s); im2col would write and read KH*KW times x
 //     one group, at least 16 channels on both sides
 //                            im2col: KH*KW times x, written and read, is 8*KH*KW*C bytes a pixel in float, for
-//                            2*KH*KW*C*O FLOP: O/4 FLOP a byte. From O = 50 on (A100: 19.5 TFLOP/s over 1.56 TB/s are
-//                            12.5) that takes less time than the product; below, the two are of one size
+//                            2*KH*KW*C*O FLOP: O/4 FLOP a byte. An A100 does 12.5 in the time of a byte (19.5 TFLOP/s
+//                            over 1.56 TB/s), so the copies take 50/O of the product's time: less than it from O = 50
+//                            on, three times as much at O = 16. Between the two im2col is taken for (2), where the
+//                            tiled kernel makes squares of 32 x 32 channels, three quarters empty at 16 x 16; forward
+//                            and (1) may be faster tiled, which only a card can tell
 //     else                   tiled, if its tile fits into shared memory: few channels (a first layer has 3) and narrow
 //                            groups, for which matrices are too thin
 //     else                   direct
 // It follows from these figures, not from measurements: there was no card. To choose by hand, in a scope:
-//     { const Conv2dRungScope scope(Conv2dRung::tiled);  y = conv2d(x, weight); }
+//     { const Conv2dRungScope scope(Conv2dRung::tiled);  y = conv2d(x, weight);  y.backward(dy); }
 // A rung that cannot compute a shape or a type says so in an Error.
 #pragma once
 

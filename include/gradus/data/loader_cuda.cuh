@@ -1,4 +1,5 @@
 // data/loader_cuda.cuh   Batches for a card: copied while it computes on the batch before.
+// DeviceBatches is declared in loader.hpp; what recycle() is for says prefetch.hpp.
 // Problem  A copy that the card and the host wait for adds its time to every step.
 // Answer   Three that work at the same time, each a little ahead of the next:
 //              the loader's thread   makes batch i in pinned memory and queues its copy;
@@ -6,13 +7,15 @@
 //              the compute stream    works on batch i - 1, or an earlier one.
 // Order    A slot holds a batch twice, in pinned memory and on the card, and is used again and again. Nobody may run
 //          ahead of the one whose memory he touches:
-//          (1) the thread writes to pinned memory after the last copy out of it;    it waits, nobody else does
+//          (1) the thread writes to pinned memory after the last copy out of it;    the buffer's own event
+//              (pinned_memory.hpp); it waits, nobody else does
 //          (2) a copy writes to the card after the step that used the old batch;    event `released`
 //          (3) a step reads the batch after its copy;                               event `copied`
 //          (2) and (3) are waits of a stream for an event: the thread that trains is never stopped.
-// Memory   Each slot keeps its own: after the first batches nothing is allocated. The card's part belongs to the
-//          compute stream (cuda_allocator.hpp), so new memory may be in use until that stream comes to where it is
-//          now, which is an event like that of (2); and it may go back to that stream only behind (3).
+// Memory   Each slot keeps its own: within an epoch nothing is allocated after the first batches, except for a last
+//          batch that is shorter. The card's part belongs to the compute stream (cuda_allocator.hpp). New device memory
+//          may still be read by kernels queued earlier in that stream; make_room() therefore records `released` there.
+//          Before a slot frees its memory the compute stream waits for `copied`.
 // Cost     prefetch + 1 batches of memory on the card, as many on the host.
 #pragma once
 

@@ -6,7 +6,7 @@
 //   (1) dx(n, i)      = sum over o of dy(n, o) * weight(o, i)          dx = dy W
 //   (2) dweight(o, i) = sum over n of dy(n, o) * x(n, i)               dW = dy^T x
 //   (3) dbias(o)      = sum over n of dy(n, o)
-// Cost     N*I*O multiply-adds for each of forward, (1) and (2). Twin: linear_cpu.hpp
+// Cost     N*I*O multiply-adds for each of forward, (1) and (2). Twins: linear_cpu.hpp, linear_cuda.cuh
 #pragma once
 
 #include <memory>

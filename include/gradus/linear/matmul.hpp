@@ -5,7 +5,7 @@
 // stored, with (X Y)^T = Y^T X^T:
 //   (1) da = dc B^T, or its transpose B dc^T          (2) db = A^T dc, or its transpose dc^T A
 //   Both are products of stored matrices again: the gradient needs no kernel of its own.
-// Cost     M*N*K multiply-adds for each of forward, (1) and (2). Twin: matmul_cpu.hpp
+// Cost     M*N*K multiply-adds for each of forward, (1) and (2). Twins: matmul_cpu.hpp, matmul_cuda.cuh
 #pragma once
 
 #include <memory>

@@ -15,7 +15,8 @@
 //          anyway. xhat is computed again; so is the mask of a ReLU without a shortcut, which needs x alone.
 // Deviates inference uses running averages r = (1-m)*r + m*statistic, not the population statistics of Alg. 2. As in
 //          the paper, the running variance is the unbiased one, M/(M-1)*var.
-// Cost     forward reads x twice, backward reads x and dy twice, and y where it is saved. Twin: batch_norm_cpu.hpp
+// Cost     forward reads x twice, backward reads x and dy twice, and y where it is saved. Twins:
+//          batch_norm_cpu.hpp, batch_norm_cuda.cuh
 #pragma once
 
 #include <cmath>

@@ -64,8 +64,8 @@ __device__ __forceinline__ bool reads(const PoolWindows& windows, Index i, Index
     return pixels.begin <= h && h < pixels.end;
 }
 
-// Writes the sums of a square's pixels, those that are there. Four calls instead of a loop, which the compiler might not
-// unroll: its index would need the sums as an array in memory.
+// Writes the sums of a square's pixels, those that are there. Four calls instead of a loop, which the compiler might
+// not unroll: its index would need the sums as an array in memory.
 template <class T>
 __device__ __forceinline__ void put_square(T* dx, const PixelPacks& pixels, const PixelPack& first,
                                            const Sum<T> (&sum)[2][2][vector_length<T>], Write mode) {

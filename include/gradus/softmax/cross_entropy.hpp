@@ -21,7 +21,7 @@
 //                  number times `scale`: one over the mean's divisor, or 1
 // Saved    the logits, m and s. The probabilities are computed again.
 // Deviates a batch in which no row counts has loss 0 and gradient 0; PyTorch gives NaN.
-// Cost     K exponentials a row, forward and backward. Twin: cross_entropy_cpu.hpp
+// Cost     K exponentials a row, forward and backward. Twins: cross_entropy_cpu.hpp, cross_entropy_cuda.cuh
 #pragma once
 
 #include <algorithm>

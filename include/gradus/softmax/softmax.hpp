@@ -9,7 +9,7 @@
 //          log_softmax   dy(k)/dx(j) = [j = k] - exp(y(j)), so
 //   (2)    dx(j) = dy(j) - exp(y(j)) * sum over k of dy(k)
 // Saved    y.
-// Cost     K exponentials a row, for log_softmax backward too. Twin: softmax_cpu.hpp
+// Cost     K exponentials a row, for log_softmax backward too. Twins: softmax_cpu.hpp, softmax_cuda.cuh
 #pragma once
 
 #include <algorithm>

@@ -7,16 +7,17 @@
 //          (2) c = min(1, max_norm / (norm + 1e-6))
 //          (3) g = c g
 //          One c for all: the direction of the step stays. The norm is that of the whole network, a bound for each
-//          gradient by itself would turn it.
+//          gradient by itself would turn the step.
 // Deviates as PyTorch's clip_grad_norm_: the 1e-6 is not in the paper; it is there for a norm of 0. Where a gradient is
 //          not finite, c is 0 or NaN and so is what (3) makes of it: look at the norm, or let a LossScaler leave the
 //          step out.
 // Order    Gradients of a scaled loss are S times too long: unscale first, then clip (unscale.hpp, scaled_step).
 // Sums     Squares are formed and added in double, where that of a float is exact and can neither overflow nor vanish.
 //          Each gradient is cut into chunks of 64 KB; the sums of the chunks are added in the order of the parameters.
-//          So the cuts depend on the shapes alone.
+//          The cuts depend on the shapes alone, so the norm has the same bits for any number of threads.
 // Cost     reads each gradient once, and once more to scale it where c < 1. On a device with memory of its own one
-//          number for each chunk is copied to the host. Twins: clip_grad_cpu.hpp, clip_grad_cuda.cuh
+//          number for each chunk is copied to the host, which waits for it: not for a CudaGraph.
+//          Twins: clip_grad_cpu.hpp, clip_grad_cuda.cuh
 #pragma once
 
 #include <algorithm>

@@ -9,6 +9,7 @@
 #include "gradus/elementwise/dropout_cuda.cuh"
 #include "gradus/machine/cuda/cublas.hpp"
 #include "gradus/machine/cuda/cuda_memory.hpp"
+#include "gradus/training/clip_grad_cuda.cuh"
 #include "gradus/training/sgd_cuda.cuh"
 #include "gradus/training/unscale_cuda.cuh"
 #include "machine/emulator/emulator_checks.hpp"
@@ -129,7 +130,7 @@ TEST_CASE("a graph's memory stays its own: nobody else gets what its step has fr
     CHECK(allocator.stats().reserved_bytes == before.reserved_bytes);
 }
 
-TEST_CASE("what waits for the card cannot be captured; the Error names the call") {
+TEST_CASE("what waits for the card cannot be captured; the Error names the call and the operation") {
     const std::string not_permitted = std::string(": ") + cudaGetErrorString(cudaErrorStreamCaptureUnsupported);
     const Tensor<float, Cuda> x = Tensor<float, Cuda>::ones({1});
     CHECK(refusal([&] { x.item(); }) == "cuda: cudaMemcpyAsync of 4 bytes" + not_permitted);
@@ -139,7 +140,9 @@ TEST_CASE("what waits for the card cannot be captured; the Error names the call"
     Variable<float, Cuda> w(x.clone(), true);
     w.mutable_grad() = x;
     CHECK(refusal([&] { unscale_gradients<float, Cuda>({{{w}}}, 8); }) ==
-          "cuda: cudaMemcpyAsync of 8 bytes" + not_permitted);
+          "cuda: cudaMemcpyAsync of 8 bytes in unscale_gradients" + not_permitted);
+    CHECK(refusal([&] { clip_grad_norm<float, Cuda>({{{w}}}, 1); }) ==
+          "cuda: cudaMemcpyAsync of 8 bytes in clip_grad_norm" + not_permitted);
     CHECK(refusal([] { synchronize(); }) == "cuda: cudaStreamSynchronize: a kernel queued before" + not_permitted);
     CHECK(refusal([] { check_cuda(cudaDeviceSynchronize(), "cudaDeviceSynchronize"); }) ==
           "cuda: cudaDeviceSynchronize" + not_permitted);

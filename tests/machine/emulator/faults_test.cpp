@@ -52,7 +52,7 @@ TEST_CASE("a kernel that follows a wild pointer ends with an error, and the next
         const std::string message = message_of([&] { launch(wild_kernel<0>, 2, 64, 8, nullptr, 0x1000ull); });
         CHECK(contains(message, "wild_kernel<0>: access to address 0x1000"));
         CHECK(contains(message, "thread (5, 0, 0); launched at faults_test.cpp:"));
-        CHECK(contains(message, "; grid (2, 1, 1), block (64, 1, 1), 8 bytes of shared memory"));
+        CHECK(contains(message, "; grid (2, 1, 1), block (64, 1, 1), 8 bytes of dynamic shared memory"));
         launch(store_kernel<0>, 1, 64, 0, nullptr, x.data());
         CHECK(x.host()[0] == 1);
     });

@@ -221,4 +221,9 @@ TEST_CASE("settings from the environment: a value that there is not is an error 
     CHECK(with("GRADUS_EMULATOR_PROTECT", "0", &settings) == "");
     CHECK(!settings.protect_device_memory);
     CHECK(contains(with("GRADUS_EMULATOR_PROTECT", "off", &settings), "the values are 0 and 1"));
+    CHECK(with("GRADUS_EMULATOR_COUNTS", "1", &settings) == "");
+    CHECK(settings.print_counts);
+    CHECK(with("GRADUS_EMULATOR_COUNTS", "0", &settings) == "");
+    CHECK(!settings.print_counts);
+    CHECK(contains(with("GRADUS_EMULATOR_COUNTS", "yes", &settings), "the values are 0 and 1"));
 }

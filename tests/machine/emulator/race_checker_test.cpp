@@ -282,7 +282,7 @@ TEST_CASE("races within a block: who read, who wrote, and where") {
         const std::string message = found(shared_race_kernel<0>, 1, 64, 0, x.data());
         INFO(message);
         CHECK(contains(message, "shared_race_kernel<0>: the race checker found"));
-        CHECK(contains(message, "; grid (1, 1, 1), block (64, 1, 1), 0 bytes of shared memory"));
+        CHECK(contains(message, "; grid (1, 1, 1), block (64, 1, 1), 0 bytes of dynamic shared memory"));
         CHECK(contains(message, "race on shared memory, byte"));
         CHECK(contains(message, " of s"));
         CHECK(contains(message, "read by thread ("));
@@ -357,12 +357,13 @@ TEST_CASE("copies of structs and of whole ranges are accesses too") {
 TEST_CASE("out of bounds of buffers and of arrays, and misaligned") {
     in_every_order([] {
         const DeviceArray<float> x(64);
-        CHECK(
-            contains(found(outside_buffer_kernel<0>, 1, 128, 0, x.data(), 64), "out of bounds of every device buffer"));
+        CHECK(contains(found(outside_buffer_kernel<0>, 1, 128, 0, x.data(), 64),
+                       "out of bounds on device memory, in no buffer"));
         CHECK(found(outside_buffer_kernel<0>, 1, 128, 0, x.data(), 63) == "");
-        CHECK(contains(found(outside_array_kernel<0>, 1, 64, 0, x.data()), "out of bounds of every shared array"));
-        CHECK(
-            contains(found(outside_dynamic_kernel<0>, 1, 64, 63 * 4, x.data()), "out of bounds of every shared array"));
+        CHECK(contains(found(outside_array_kernel<0>, 1, 64, 0, x.data()),
+                       "out of bounds on shared memory, in no array"));
+        CHECK(contains(found(outside_dynamic_kernel<0>, 1, 64, 63 * 4, x.data()),
+                       "out of bounds on shared memory, in no array"));
         CHECK(found(outside_dynamic_kernel<0>, 1, 64, 64 * 4, x.data()) == "");
         CHECK(contains(found(misaligned_kernel<0>, 1, 1, 0, x.data()), "misaligned access"));
     });

@@ -1,6 +1,7 @@
 // A program as a student writes it: one include, kernels, a main. It compiles unchanged for a GPU and for the emulator:
-//     nvcc -std=c++20 -O2 -arch=native -Iinclude user_kernel.cu -o user_kernel
-//     g++ -std=c++20 -O2 -pthread -DGRADUS_EMULATE_CUDA -Iinclude -x c++ user_kernel.cu -o user_kernel
+//     nvcc -std=c++20 -O2 -arch=native -Iinclude tests/machine/emulator/user_kernel.cu -o user_kernel
+//     g++ -std=c++20 -O2 -pthread -DGRADUS_EMULATE_CUDA -Iinclude -x c++ tests/machine/emulator/user_kernel.cu
+//         -o user_kernel
 // The tests build it both ways (tests/CMakeLists.txt).
 #include "gradus/machine/cuda/launch.hpp"
 

@@ -43,11 +43,11 @@
 
 namespace gradus::inline GRADUS_ABI {
 
-// An Error that names the call and the status.
+// An Error that names the call, the operation that runs and the status.
 template <class... Parts>
 void check_cublas(cublasStatus_t status, const char* call, const Parts&... parts) {
     if (status == CUBLAS_STATUS_SUCCESS) return;
-    fail(text("cuda: ", call, parts..., ": ", cublasGetStatusName(status)));
+    fail(text("cuda: ", call, parts..., in_operation(), ": ", cublasGetStatusName(status)));
 }
 
 // The handles of one thread of the host, by stream. They are destroyed when the thread ends.

@@ -1,4 +1,7 @@
 // machine/cuda/cuda_graph.hpp   A step of training as one launch: it is recorded once and replayed for every batch.
+//     Tensor<float, Cuda> images({32, 8, 8, 1}), rate(Shape{});                    loader: batches of 32, drop_last
+//     Tensor<std::int64_t, Cuda> labels({32});
+//     Variable<float, Cuda> loss;
 //     const auto step = [&] {
 //         sgd.zero_grad();
 //         loss = cross_entropy(net(Variable<float, Cuda>(images)), labels);
@@ -6,10 +9,12 @@
 //         sgd.step(rate);
 //     };
 //     CudaGraph graph;
-//     graph.run(step);                                 the first batch
-//     graph.capture(step);                             recorded, not done
-//     images.copy_from(batch.images);  labels.copy_from(batch.labels);  rate.copy_from(...);
-//     graph.replay();                                  each other batch
+//     for (const Batch<float, Cuda>& batch : loader.epoch(0)) {
+//         images.copy_from(batch.images), labels.copy_from(batch.labels);
+//         rate.copy_from(Tensor<float, Cuda>::scalar(lr));
+//         if (batch.number == 1) graph.capture(step);                              recorded, not done
+//         if (batch.number == 0) graph.run(step); else graph.replay();
+//     }
 // Problem  A step is many launches: of ResNet-8 more than a hundred. Each takes the host some time, and where the
 //          kernels are as short as that, with small networks or small batches, the card waits for the host.
 // Answer   A stream can record what is queued in it: which kernels, with which arguments, in which order. The card then
@@ -17,12 +22,13 @@
 // What is recorded is the work of the card alone, so a step must be such that the host would queue the same again:
 //     inputs     come from the same memory: tensors that are made before, and written to between two replays. So does
 //                the learning rate, a tensor of one element; as a number it would be recorded as it was.
+//     shapes     are those of the capture, which a shorter last batch has not: drop_last leaves it out.
 //     outputs    are tensors that outlive the step, like `loss` above. Each replay writes to the same memory.
 //     gradients  begin anew with zero_grad() in the step. Without it every replay adds to them.
-//     memory     that the step is given stays reserved for the graph as long as it lives, freed or not.
-//     waiting    is an Error that names the call: item(), accuracy(), a tensor from values of the host, the question
-//                whether the gradients of a scaled loss are finite. So a step in Half is not for a graph; in float and
-//                BFloat16 nothing has to be scaled.
+//     memory     that is allocated in the step stays reserved until the graph ends (cuda_allocator.hpp, Graphs).
+//     waiting    is an Error that names the call and the operation: item(), accuracy(), a tensor from values of the
+//                host, clip_grad_norm, the question whether the gradients of a scaled loss are finite. So a step in
+//                Half is not for a graph; in float and BFloat16 nothing has to be scaled.
 //     run()      comes first, because some things happen once: cuBLAS takes memory, a velocity begins.
 //     dropout    is an Error: its random numbers would be the same in every replay.
 //     labels     that are no class go unnoticed; a Loader has checked those of its data set.

@@ -4,7 +4,8 @@
 //         const int i = blockIdx.x * blockDim.x + threadIdx.x;
 //         if (i < n) x[i] *= factor;
 //     }
-//     launch(scale_kernel<float>, blocks_for(n, 256), 256, 0, stream, x, 2.0f, n);
+//     gradus::launch(scale_kernel<float>, gradus::blocks_for(n, 256), 256, 0, stream, x, 2.0f, n);
+// A whole program to begin with, and how to compile it both ways: tests/machine/emulator/user_kernel.cu.
 // Problem  kernel<<<grid, block>>>(args...) is not C++, and the errors of a launch are easily lost.
 // Answer   A function. Under nvcc it launches on the GPU, else it runs the kernel in the emulator. Arguments are
 //          converted to the kernel's parameter types, as in a call. A launch that cannot start is an Error that names
@@ -13,10 +14,14 @@
 // In a debugger, with the emulator, threadIdx and blockIdx are variables like others:
 //     (gdb) break scale.cu:12 if threadIdx.x == 3 && blockIdx.x == 1
 // To step over a barrier, set a breakpoint behind it: there another thread may come first.
+// The emulator runs the threads in another order when told so, which shows what depends on it (emulator/settings.hpp):
+//     GRADUS_EMULATOR_ORDER=reverse or random:7   GRADUS_EMULATOR_BLOCKS=4   GRADUS_EMULATOR_STREAMS=deferred
+// Its race checker sees every access: machine/emulator/race_checker.hpp.
 // Rules for kernels that run in both worlds:
-//     1. Include only this header (and ptx.hpp); launch only with launch(); shared memory only through GRADUS_SHARED,
-//        GRADUS_SHARED_ALIGNED and GRADUS_DYNAMIC_SHARED.
-//     2. No early return before a barrier: guard the work instead.
+//     1. Of CUDA's headers none: this one (and ptx.hpp) stands for them; Gradus' own as you like. Launch only with
+//        launch(); shared memory only through GRADUS_SHARED, GRADUS_SHARED_ALIGNED and GRADUS_DYNAMIC_SHARED.
+//     2. No early return before a barrier, and no barrier in a branch that not all threads of the block take: guard the
+//        work instead.
 //     3. *_sync forms with exact masks; __syncwarp() between dependent accesses in a warp.
 //     4. No waiting for other blocks, no launches from kernels, no textures, no noexcept kernels, no extended lambdas
 //        (functors instead), no __constant__ and no __device__ variables: what a kernel reads comes from its arguments.
@@ -85,7 +90,7 @@ void launch(void (*kernel)(Parameters...), LaunchGrid grid, dim3 block, std::siz
     std::free(readable);
     fail(text(name, ": launch at ", grid.file, ':', grid.line, ": ", cudaGetErrorString(error), "; grid (", grid.size.x,
               ", ", grid.size.y, ", ", grid.size.z, "), block (", block.x, ", ", block.y, ", ", block.z, "), ",
-              shared_bytes, " bytes of shared memory"));
+              shared_bytes, " bytes of dynamic shared memory"));
 }
 
 #else

@@ -12,8 +12,8 @@ namespace gradus::inline GRADUS_ABI::emulator {
 
 inline void open_barrier(Block& block) {
     if (block.unfinished != block.thread_count)
-        fail_in_kernel("early return: a thread returned before the barrier at which the others wait",
-                       table_of_threads(block));
+        fail_in_block(block,
+                      "a barrier that not all threads reach: a branch that some do not take, or an early return");
     block.votes_counted = block.arrived;
     block.yes_counted = block.yes_votes;
     block.arrived = block.yes_votes = 0;
@@ -23,9 +23,8 @@ inline void open_barrier(Block& block) {
 }
 
 [[noreturn]] inline void fail_divergent(Block& block) {
-    fail_in_kernel(text("divergent barrier: this thread is at ", block.threads[block.current].where,
-                        " while others wait at ", block.barrier_site),
-                   table_of_threads(block));
+    fail_in_block(block, text("divergent barrier: one thread is at ", block.threads[block.current].where,
+                              " while others wait at ", block.barrier_site));
 }
 
 GRADUS_EMULATOR_INLINE void wait_at_barrier(Site site) {

@@ -145,7 +145,7 @@ GRADUS_EMULATOR_QUIET inline void set_unobserved([[maybe_unused]] bool value) {
 #endif
 }
 
-[[noreturn]] void fail_in_kernel(std::string message);  // diagnosis.hpp
+[[noreturn]] void fail_in_kernel(const std::string& message);  // diagnosis.hpp
 [[noreturn]] void fail_deadlock(Block& block);
 [[noreturn]] void run_fiber();  // below; where fibers begin
 

@@ -1,8 +1,8 @@
 // machine/emulator/diagnosis.hpp   What a message says when a kernel goes wrong: which thread, who waits where.
 // On a GPU a thread that misses a barrier hangs the card or goes unnoticed. Here:
 //     reduce<float>: deadlock: no thread of the block can run
-//       in block (0, 0, 0), thread (31, 0, 0); launched at reduce_test.cpp:12; grid (8, 1, 1), block (32, 1, 1), 0
-//       bytes of shared memory
+//       in block (0, 0, 0); launched at reduce_test.cpp:12; grid (8, 1, 1), block (32, 1, 1), 0 bytes of dynamic
+//       shared memory
 //       16 threads, first (0, 0, 0): waiting in __shfl_xor_sync at reduce.cuh:40
 //       16 threads, first (16, 0, 0): waiting at the barrier at reduce.cuh:43
 #pragma once
@@ -51,18 +51,22 @@ inline std::string table_of_threads(const Block& block) {
 // Where a launch stands and how large it is, as its own errors say it too.
 inline std::string describe_launch(const Launch& launch) {
     return text(launch.site, "; grid ", launch.grid, ", block ", launch.block, ", ", launch.dynamic_shared_bytes,
-                " bytes of shared memory");
+                " bytes of dynamic shared memory");
 }
 
-// Every message of a running kernel. `table` is empty or table_of_threads().
-[[noreturn]] inline void fail_in_kernel(std::string message, const std::string& table) {
-    const Block& block = *running_block;
-    fail(text(kernel_name(block.launch->kernel), ": ", message, "\n  in block ", blockIdx, ", thread ", threadIdx,
-              "; launched at ", describe_launch(*block.launch), table));
+// What one thread does wrong,
+[[noreturn]] inline void fail_in_kernel(const std::string& message) {
+    const Launch& launch = *running_block->launch;
+    fail(text(kernel_name(launch.kernel), ": ", message, "\n  in block ", blockIdx, ", thread ", threadIdx,
+              "; launched at ", describe_launch(launch)));
 }
-[[noreturn]] inline void fail_in_kernel(std::string message) { fail_in_kernel(std::move(message), ""); }
+// ... and what threads do wrong together: the one that runs when it shows need not be the culprit and is not named.
+[[noreturn]] inline void fail_in_block(const Block& block, const std::string& message) {
+    fail(text(kernel_name(block.launch->kernel), ": ", message, "\n  in block ", blockIdx, "; launched at ",
+              describe_launch(*block.launch), table_of_threads(block)));
+}
 [[noreturn]] inline void fail_deadlock(Block& block) {
-    fail_in_kernel("deadlock: no thread of the block can run", table_of_threads(block));
+    fail_in_block(block, "deadlock: no thread of the block can run");
 }
 
 }  // namespace gradus::inline GRADUS_ABI::emulator

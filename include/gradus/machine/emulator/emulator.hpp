@@ -1,5 +1,7 @@
 // machine/emulator/emulator.hpp   CUDA on a CPU: the chapters, in the order to read them.
 // Kernels include machine/cuda/launch.hpp, which includes this with -DGRADUS_EMULATE_CUDA and the toolkit under nvcc.
+// Not included here, because it is compiled into a program in a way of its own: race_checker.hpp, which finds races
+// and counts what makes a kernel slow.
 #pragma once
 
 // clang-format off

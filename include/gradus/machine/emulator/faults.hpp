@@ -69,7 +69,8 @@ inline void on_fault(int signal_number, siginfo_t* info, [[maybe_unused]] void* 
                 ? text("stack overflow: local arrays need more than the ", block->stacks->bytes() / 1024,
                        " KB of GRADUS_EMULATOR_STACK_KB")
                 : text("access to address ", static_cast<const char*>(hex),
-                       ", which is no memory of the device; or a misaligned one of 16 bytes or more");
+                       ", which is no memory of the device; or a misaligned one of 16 bytes or more",
+                       " (run it in gdb: it stops there)");
         try {
             fail_in_kernel(what);
         } catch (...) {

@@ -21,9 +21,11 @@
 //     g++ -std=c++20 -O1 -g -DGRADUS_EMULATE_CUDA -Iinclude -fsanitize=thread
 //         -fsanitize-coverage=trace-pc -c my_kernels.cpp
 //     g++ my_kernels.o racecheck.o -pthread
+// "undefined reference to __tsan_..." from the last line: racecheck.o is not linked.
 // clang needs -fno-vectorize -fno-slp-vectorize as well: of accesses that it widens to more than 16 bytes it calls
 // nothing.
-// Lines come from addr2line (binutils) and need -g. GRADUS_EMULATOR_COUNTS=1 prints the counts when the program ends.
+// Lines come from addr2line (binutils) and need -g. GRADUS_EMULATOR_COUNTS=1 prints the counts when the program ends,
+// with a - for branches that were not counted.
 // Cost     62 times the plain emulator for a tiled product of 256 x 256 matrices, 25 times for the register-blocked one
 //          (g++ -O1; without the count of branches 54 and 18); 25 bytes for each byte of memory that kernels touch.
 //          Blocks run one by one.

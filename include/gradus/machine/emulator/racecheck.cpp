@@ -26,7 +26,7 @@ public:
     }
     ~RaceChecker() {
         current_observer = nullptr;
-        if (std::getenv("GRADUS_EMULATOR_COUNTS") != nullptr) std::fputs(table_of(counts_).c_str(), stdout);
+        if (!counts_.empty() && settings().print_counts) std::fputs(table_of(counts_).c_str(), stdout);
     }
 
     // The instrumented accesses. Everything but shared and device memory is the thread's own, or the emulator's.
@@ -43,9 +43,7 @@ public:
         now.place = place;
         now.thread = static_cast<std::uint16_t>(block.current);
         now.is_atomic = is_atomic;
-        if (!is_inside(block, byte, bytes, is_shared))
-            return report(is_shared ? "out of bounds of every shared array" : "out of bounds of every device buffer",
-                          byte, now, is_write, nullptr);
+        if (!is_inside(block, byte, bytes, is_shared)) return report("out of bounds", byte, now, is_write, nullptr);
         if ((bytes & (bytes - 1)) == 0 && reinterpret_cast<std::uintptr_t>(byte) % bytes != 0)
             report("misaligned access", byte, now, is_write, nullptr);
         warps_[warp].add(place, lane, reinterpret_cast<std::uintptr_t>(byte), static_cast<unsigned>(bytes), is_write,
@@ -192,7 +190,7 @@ private:
         const DeviceMemory::Buffer buffer = device_memory().find_unlocked(byte);
         if (buffer.bytes > 0)
             return text("device memory, byte ", byte - buffer.address, " of a buffer of ", buffer.bytes, " bytes");
-        return device_memory().contains(byte) ? "device memory" : "shared memory";
+        return device_memory().contains(byte) ? "device memory, in no buffer" : "shared memory, in no array";
     }
     std::string describe_access(const AccessRecord& access, bool is_write) {
         const Launch& launch = *running_block->launch;

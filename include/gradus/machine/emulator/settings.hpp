@@ -6,7 +6,8 @@
 //     GRADUS_EMULATOR_BLOCKS=4           blocks in flight, each on a thread of the pool (default 1; a debugger likes 1)
 //     GRADUS_EMULATOR_STACK_KB=256       the stack of each CUDA thread (default 64, with a sanitizer 256)
 //     GRADUS_EMULATOR_STREAMS=deferred   queued work runs only when something waits for it (stream.hpp); or immediate
-//     GRADUS_EMULATOR_PROTECT=0          let host code read device memory (device_memory.hpp)
+//     GRADUS_EMULATOR_PROTECT=0          let host code read device memory (device_memory.hpp); default 1
+//     GRADUS_EMULATOR_COUNTS=1           print the race checker's counts at the end (race_checker.hpp); default 0
 // Other values are errors. The program can change all of it between launches, in settings().
 #pragma once
 
@@ -34,6 +35,7 @@ struct Settings {
 #endif
     bool deferred_streams = false;
     bool protect_device_memory = true;
+    bool print_counts = false;
 };
 
 [[noreturn]] inline void fail_setting(const char* variable, const char* value, const char* allowed) {
@@ -47,6 +49,14 @@ inline long number_from_environment(const char* variable, long least, const char
     const long number = std::strtol(value, &end, 10);
     if (end == value || *end != 0 || number < least || number > 1'000'000) fail_setting(variable, value, allowed);
     return number;
+}
+// The value of a variable that is 0 or 1; without the variable, `otherwise`.
+inline bool switch_from_environment(const char* variable, bool otherwise) {
+    const char* const value = std::getenv(variable);
+    if (value == nullptr) return otherwise;
+    const std::string_view name = value;
+    if (name != "0" && name != "1") fail_setting(variable, value, "0 and 1");
+    return name == "1";
 }
 
 inline Settings settings_from_environment() {
@@ -76,11 +86,8 @@ inline Settings settings_from_environment() {
         if (!settings.deferred_streams && std::string_view(streams) != "immediate")
             fail_setting("GRADUS_EMULATOR_STREAMS", streams, "immediate and deferred");
     }
-    if (const char* protect = std::getenv("GRADUS_EMULATOR_PROTECT")) {
-        settings.protect_device_memory = std::string_view(protect) != "0";
-        if (settings.protect_device_memory && std::string_view(protect) != "1")
-            fail_setting("GRADUS_EMULATOR_PROTECT", protect, "0 and 1");
-    }
+    settings.protect_device_memory = switch_from_environment("GRADUS_EMULATOR_PROTECT", settings.protect_device_memory);
+    settings.print_counts = switch_from_environment("GRADUS_EMULATOR_COUNTS", settings.print_counts);
     return settings;
 }
 

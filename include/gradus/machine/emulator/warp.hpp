@@ -50,10 +50,9 @@ inline void complete_without(Block& block, unsigned warp_index) {
 [[noreturn]] inline void fail_mixed(Block& block, const WarpOperation& open, const char* name, std::uint32_t mask) {
     char masks[40];
     std::snprintf(masks, sizeof masks, "masks %08x and %08x", mask, open.mask);
-    fail_in_kernel(
-        text("divergent warp operation: this lane is in ", name, " at ", block.threads[block.current].where,
-             ", lanes of its mask are in ", open.name, " at ", open.site, " (", static_cast<const char*>(masks), ")"),
-        table_of_threads(block));
+    fail_in_block(block, text("divergent warp operation: a lane is in ", name, " at ",
+                              block.threads[block.current].where, ", lanes of its mask are in ", open.name, " at ",
+                              open.site, " (", static_cast<const char*>(masks), ")"));
 }
 
 // The operation that this lane joins, found or opened. Lanes of its mask may still be busy in another operation. It is
