@@ -27,6 +27,7 @@ void run_all(Index N, Index H, Index C, const Conv2dOptions& options, Write mode
 }
 
 emulator::KernelCounts counts_of(const std::string& kernel) {
+    synchronize();
     for (const emulator::KernelCounts& counts : emulator::take_kernel_counts())
         if (counts.kernel.find(kernel) == 0) return counts;
     FAIL(kernel << " has not run");
