@@ -12,7 +12,7 @@ namespace {
 
 struct Trained {
     std::vector<double> losses;
-    double accuracy;
+    double accuracy = 0;
 };
 
 // Some steps on the digits, in T with float parameters.
@@ -37,6 +37,7 @@ Trained train(const DataPair& digits, Index steps) {
             CHECK(scaled_step(loss, sgd, scaler, schedule(step++)));
             result.losses.push_back(static_cast<double>(loss.item()));
         }
+    if (under_race_checker) return result;
     result.accuracy = evaluate(model, Loader<T, D>(digits.test, {.normalisation = normalisation})).accuracy();
     return result;
 }
@@ -45,14 +46,14 @@ Trained train(const DataPair& digits, Index steps) {
 template <class T>
 void check(double first, double tenth) {
     const DataPair digits = load_dataset(std::string(GRADUS_SOURCE_DIR) + "/examples/data").value();
-    const Index steps = under_race_checker ? 10 : 60;
+    const Index steps = under_race_checker ? 2 : 60;
     const Trained cpu = train<T, Cpu>(digits, steps), cuda = train<T, Cuda>(digits, steps);
     CHECK(cuda.losses[0] == doctest::Approx(cpu.losses[0]).epsilon(first));
+    if (under_race_checker) return;
     CHECK(cuda.losses[9] == doctest::Approx(cpu.losses[9]).epsilon(tenth));
     MESSAGE(std::string(element_name<T>())
             << ": losses 1 and 10 on Cpu " << cpu.losses[0] << " " << cpu.losses[9] << ", on Cuda " << cuda.losses[0]
             << " " << cuda.losses[9] << ", accuracy " << cpu.accuracy << " and " << cuda.accuracy);
-    if (under_race_checker) return;
     CHECK(std::abs(cuda.accuracy - cpu.accuracy) <= 0.03);
     CHECK(cuda.accuracy >= 0.85);
 }
