@@ -182,3 +182,19 @@ TEST_CASE("rows of a bias") {
         CHECK(all_equal);
     }
 }
+
+#if !defined(__CUDACC__)
+TEST_CASE("a thread may end with queued work: its handles wait for the kernels, whose block has gone by then") {
+    const auto x = tensor<float>({1, 2}, {3, 4});
+    auto y = tensor<float>({1, 1}, {0});
+    const emulator::Settings before = emulator::settings();
+    emulator::settings().deferred_streams = true;
+    std::thread([&] {
+        cuda_gemm(x.read<2>(), as_stored, x.read<2>(), transposed, y.write<2>(), Write::overwrite);
+        CHECK(Tensor<float, Cuda>::full({1, 1}, 5).item() == 5);  // a kernel has run after the handle was made
+        y = Tensor<float, Cuda>::full({1, 1}, 7);
+    }).join();
+    CHECK(y.item() == 7);
+    emulator::settings() = before;
+}
+#endif

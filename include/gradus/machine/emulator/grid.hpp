@@ -6,6 +6,7 @@
 #pragma once
 
 #include <numeric>
+#include <utility>
 
 #include "gradus/machine/cpu/thread_pool.hpp"
 #include "gradus/machine/emulator/barrier.hpp"
@@ -20,9 +21,18 @@ namespace gradus::inline GRADUS_ABI::emulator {
 
 inline constexpr std::size_t shared_opt_in_limit = 163 * 1024;  // of compute capability 8.0
 
+// A plain pointer beside its owner: at the end of a thread the destructors of others, cuBLAS handles, wait for queued
+// kernels, maybe when the owner has gone. Those get a block that nobody frees.
 inline Block& block_of_this_thread() {
-    static thread_local std::unique_ptr<Block> block;
-    if (!block) block = std::make_unique<Block>();
+    static constinit thread_local Block* block = nullptr;
+    struct Owner {
+        ~Owner() { delete std::exchange(block, nullptr); }
+    };
+    if (block == nullptr) {
+        block = new Block;
+        static thread_local const Owner owner;
+        static_cast<void>(owner);
+    }
     return *block;
 }
 
