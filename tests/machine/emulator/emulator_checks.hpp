@@ -8,7 +8,7 @@
 
 #include "machine/cuda/device_array.hpp"
 
-// The race checker sees a race in any order of the threads, at ten times the cost: one order is enough.
+// The race checker knows what is ordered whatever the order of the threads, and is slow (race_checker.hpp): one order.
 #if defined(__SANITIZE_THREAD__)
 inline constexpr bool under_race_checker = true;
 #else
