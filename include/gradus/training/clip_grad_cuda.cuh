@@ -58,16 +58,12 @@ void sum_of_squares(Cuda, const std::vector<Vector<const P>>& gradients, Vector<
 template <class P>
 __global__ void __launch_bounds__(stride_threads)
     scale_gradients_kernel(const __grid_constant__ ArrayTable<P, P*> table, P c) {
-    int a = 0;
-    for (Index chunk = blockIdx.x; chunk < table.chunks(); chunk += gridDim.x) {
-        while (chunk >= table.end[a]) ++a;
-        const Index i = table.first_pack(a, chunk), n = table.elements[a];
-        if (i >= n) continue;
+    table.for_each_pack([&](int a, Index i, Index left) {
         P* const g = table.entry[a] + i;
-        Pack<P> pack = load_pack(g, n - i);
+        Pack<P> pack = load_pack(g, left);
         for (int k = 0; k < vector_length<P>; ++k) pack[k] *= c;
-        store_pack(g, pack, n - i);
-    }
+        store_pack(g, pack, left);
+    });
 }
 template <class P>
 void scale_gradients(Cuda, const std::vector<Vector<P>>& gradients, P c) {

@@ -22,28 +22,24 @@ using SgdTable = ArrayTable<P, SgdEntry<P>>;
 
 template <class P>
 __global__ void __launch_bounds__(stride_threads) sgd_kernel(const __grid_constant__ SgdTable<P> table, const P* rate) {
-    int p = 0;
-    for (Index chunk = blockIdx.x; chunk < table.chunks(); chunk += gridDim.x) {
-        while (chunk >= table.end[p]) ++p;
-        const Index i = table.first_pack(p, chunk), n = table.elements[p];
-        if (i >= n) continue;
+    table.for_each_pack([&](int p, Index i, Index left) {
         const auto [w, g, v, rule] = table.entry[p];
         const P lr = rate == nullptr ? rule.lr : rule.lr * *rate;
-        Pack<P> weight = load_pack(w + i, n - i);
-        const Pack<P> gradient = load_pack(g + i, n - i);
+        Pack<P> weight = load_pack(w + i, left);
+        const Pack<P> gradient = load_pack(g + i, left);
         if (v == nullptr) {
             for (int k = 0; k < vector_length<P>; ++k) weight[k] -= lr * (gradient[k] + rule.decay * weight[k]);
         } else {
-            Pack<P> velocity = load_pack(v + i, n - i);
+            Pack<P> velocity = load_pack(v + i, left);
             for (int k = 0; k < vector_length<P>; ++k) {
                 const P d = gradient[k] + rule.decay * weight[k];                                   // (1)
                 velocity[k] = rule.momentum * velocity[k] + rule.fresh * d;                         // (2)
                 weight[k] -= lr * (rule.nesterov ? d + rule.momentum * velocity[k] : velocity[k]);  // (3)
             }
-            store_pack(v + i, velocity, n - i);
+            store_pack(v + i, velocity, left);
         }
-        store_pack(w + i, weight, n - i);
-    }
+        store_pack(w + i, weight, left);
+    });
 }
 template <class P>
 void sgd_steps(Cuda, const std::vector<SgdParameter<P>>& parameters, Vector<const P> rate) {

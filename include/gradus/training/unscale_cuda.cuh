@@ -16,20 +16,16 @@ using GradientTable = ArrayTable<P, P*>;
 template <class P>
 __global__ void __launch_bounds__(stride_threads)
     unscale_kernel(const __grid_constant__ GradientTable<P> table, P factor, unsigned long long* found) {
-    int a = 0;
     bool all_finite = true;
-    for (Index chunk = blockIdx.x; chunk < table.chunks(); chunk += gridDim.x) {
-        while (chunk >= table.end[a]) ++a;
-        const Index i = table.first_pack(a, chunk), n = table.elements[a];
-        if (i >= n) continue;
+    table.for_each_pack([&](int a, Index i, Index left) {
         P* const g = table.entry[a] + i;
-        Pack<P> pack = load_pack(g, n - i);
+        Pack<P> pack = load_pack(g, left);
         for (int k = 0; k < vector_length<P>; ++k) {
             pack[k] *= factor;
             all_finite = all_finite && pack[k] - pack[k] == 0;  // infinity - infinity and NaN - NaN are NaN
         }
-        store_pack(g, pack, n - i);
-    }
+        store_pack(g, pack, left);
+    });
     if (!all_finite) atomicOr(found, 1ull);
 }
 template <class P>

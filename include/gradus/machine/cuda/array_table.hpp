@@ -1,10 +1,7 @@
 // machine/cuda/array_table.hpp   One launch for many arrays: a table of them, as a kernel's parameter.
-//     int a = 0;
-//     for (Index chunk = blockIdx.x; chunk < table.chunks(); chunk += gridDim.x) {
-//         while (chunk >= table.end[a]) ++a;
-//         const Index i = table.first_pack(a, chunk), n = table.elements[a];
-//         if (i < n) ... table.entry[a], its elements from i on, as in grid_stride.hpp ...
-//     }
+//     table.for_each_pack([&](int a, Index i, Index left) {
+//         ... table.entry[a], its elements from i on, of which there are `left`, as in grid_stride.hpp ...
+//     });
 // Problem  A network has many parameters and most of them are tiny: half of those of ResNet-20 have 64 elements or
 //          fewer. A launch for each takes longer than the work in it.
 // Answer   Every array is cut into chunks of one pack for each thread of a block, the chunks of all arrays are numbered
@@ -47,6 +44,16 @@ struct ArrayTable {
     __device__ __forceinline__ Index first_pack(int a, Index chunk) const {
         const Index before = a == 0 ? 0 : end[a - 1];
         return (chunk - before) * chunk_elements + threadIdx.x * vector_length<P>;
+    }
+    // Calls work(a, i, left) for each pack of this thread: elements i on of array a, which has `left` from there.
+    template <class Work>
+    __device__ __forceinline__ void for_each_pack(const Work& work) const {
+        int a = 0;
+        for (Index chunk = blockIdx.x; chunk < chunks(); chunk += gridDim.x) {
+            while (chunk >= end[a]) ++a;
+            const Index i = first_pack(a, chunk);
+            if (i < elements[a]) work(a, i, elements[a] - i);
+        }
     }
 };
 
