@@ -43,6 +43,14 @@ __global__ void large_kernel(char* out) {
     out[threadIdx.x] = array[threadIdx.x];
 }
 
+template <int>
+__global__ void whose_arena_kernel(int* is_own) {
+    GRADUS_SHARED(float, array, [16]);
+    const char* const arena = emulator::running_block->arena;
+    const char* const place = reinterpret_cast<const char*>(&array);
+    is_own[blockIdx.x] = place >= arena && place < arena + emulator::arena_bytes ? 1 : 0;
+}
+
 // The plain keyword works too, without the checks.
 template <int>
 __global__ void plain_kernel(int* out) {
@@ -115,4 +123,14 @@ TEST_CASE("each instance of a template has its own array") {
     const DeviceArray<int> out(32);
     launch(two_arrays_kernel<0>, 1, 32, 0, nullptr, out.data());
     CHECK(out.host()[17] == 6);
+}
+
+TEST_CASE("a thread that gets another block than in the last launch finds its arrays there") {
+    const DeviceArray<int> is_own(1);
+    std::vector<std::unique_ptr<emulator::BorrowedBlock>> others;
+    for (int i = 0; i < 3; ++i) {
+        while (!emulator::free_blocks().blocks.empty()) others.push_back(std::make_unique<emulator::BorrowedBlock>());
+        launch(whose_arena_kernel<0>, 1, 1, 0, nullptr, is_own.data());  // in a new block
+        CHECK(is_own.host()[0] == 1);
+    }
 }

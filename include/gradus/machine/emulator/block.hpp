@@ -118,7 +118,7 @@ struct Block {
     std::uint64_t linear_index = 0;  // of this block in the grid
 
     // Shared memory's part.
-    std::uint32_t shared_generation = 0;  // changes with every block: what a kernel remembers of the last one is void
+    std::uint32_t shared_generation = 0;  // another one for every block: what a kernel remembers is void
     char* arena = nullptr;
     std::size_t arena_used = 0, static_bytes = 0;
     char* dynamic_shared = nullptr;

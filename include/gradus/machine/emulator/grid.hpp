@@ -5,8 +5,10 @@
 // Limits are those of every card since Turing (Programming Guide, "Technical Specifications per Compute Capability").
 #pragma once
 
+#include <mutex>
 #include <numeric>
 #include <utility>
+#include <vector>
 
 #include "gradus/machine/cpu/thread_pool.hpp"
 #include "gradus/machine/emulator/barrier.hpp"
@@ -21,20 +23,40 @@ namespace gradus::inline GRADUS_ABI::emulator {
 
 inline constexpr std::size_t shared_opt_in_limit = 163 * 1024;  // of compute capability 8.0
 
-// A plain pointer beside its owner: at the end of a thread the destructors of others, cuBLAS handles, wait for queued
-// kernels, maybe when the owner has gone. Those get a block that nobody frees.
-inline Block& block_of_this_thread() {
-    static constinit thread_local Block* block = nullptr;
-    struct Owner {
-        ~Owner() { delete std::exchange(block, nullptr); }
-    };
-    if (block == nullptr) {
-        block = new Block;
-        static thread_local const Owner owner;
-        static_cast<void>(owner);
-    }
-    return *block;
+// The blocks of all launches, for one after the other: the block used last comes first, its stacks are in the cache.
+// They are never destroyed, because at the end of a thread, and of the program, the destructors of others may still wait
+// for queued kernels: those of cuBLAS handles do.
+struct FreeBlocks {
+    std::mutex mutex;
+    std::vector<Block*> blocks;
+};
+inline FreeBlocks& free_blocks() {
+    static FreeBlocks& free = *new FreeBlocks;
+    return free;
 }
+
+// A block for as long as this exists.
+class BorrowedBlock {
+public:
+    BorrowedBlock() {
+        FreeBlocks& free = free_blocks();
+        const std::lock_guard lock(free.mutex);
+        if (free.blocks.empty()) free.blocks.push_back(new Block);
+        block_ = free.blocks.back();
+        free.blocks.pop_back();
+    }
+    BorrowedBlock(const BorrowedBlock&) = delete;
+    BorrowedBlock& operator=(const BorrowedBlock&) = delete;
+    ~BorrowedBlock() {
+        FreeBlocks& free = free_blocks();
+        const std::lock_guard lock(free.mutex);
+        free.blocks.push_back(block_);
+    }
+    Block& operator*() const { return *block_; }
+
+private:
+    Block* block_;
+};
 
 inline std::uint64_t product(dim3 size) { return std::uint64_t{size.x} * size.y * size.z; }
 
@@ -126,7 +148,8 @@ inline void run_grid(const Launch& launch) {
     }
     const auto run_range = [&](std::uint64_t begin, std::uint64_t end) {
         install_fault_handler();
-        Block& block = block_of_this_thread();
+        const BorrowedBlock borrowed;
+        Block& block = *borrowed;
         prepare_block(block, launch);
         for (std::uint64_t i = begin; i < end; ++i) {
             const std::uint64_t reversed = chosen.order == ThreadOrder::reverse ? blocks - 1 - i : i;

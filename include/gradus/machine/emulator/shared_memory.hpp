@@ -50,7 +50,8 @@ inline void reset_shared_memory(Block& block) {
         GRADUS_CHECK(memory != MAP_FAILED, "emulator: no memory for shared memory");
         block.arena = static_cast<char*>(memory);
     }
-    ++block.shared_generation;
+    static constinit thread_local std::uint32_t generation = 0;  // the slots are this thread's, too
+    block.shared_generation = ++generation;
     block.shared_arrays.clear();
     const std::size_t dynamic_bytes = block.launch->dynamic_shared_bytes;
     block.dynamic_shared = block.arena + arena_gap;
