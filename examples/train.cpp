@@ -3,8 +3,6 @@
 // Without --data it learns the handwritten digits in examples/data; --data DIR takes CIFAR-10, CIFAR-100, MNIST or
 // Fashion-MNIST. It leaves checkpoint.safetensors, metrics.csv and report.html in --out, and can be killed at any
 // moment: started again with --resume it ends with the same weights, bit for bit.
-#include <filesystem>
-
 #include "gradus/gradus.hpp"
 
 using namespace gradus;
@@ -50,8 +48,7 @@ GRADUS_COLD CommandLine command_line(Options& o) {
                           own.model, ", ", own.epochs, " epochs, batch ", own.batch, ", lr ", shortest(own.lr), "."));
     line.string("data", o.data, "DIR", "folder of CIFAR-10, CIFAR-100 (binary version), MNIST or Fashion-MNIST");
     line.choice("model", o.model, {"resnet8", "resnet20", "resnet32", "resnet44", "resnet56", "resnet110"}, "network");
-    line.choice("device", o.device, device_names(),
-                "auto: a GPU where there is one; reference: the specification, fp32 only");
+    line.choice("device", o.device, device_names(), "auto: a GPU where there is one; reference: the specification");
     line.choice("precision", o.precision, {"fp32", "fp16", "bf16"}, "of activations; weights are float always");
     line.real("loss-scale", o.loss_scale, {1, 1e30}, "in fp16, of the first step; halved after an overflow");
     line.flag("fixed-scale", o.fixed_scale, "in fp16, the scale stays as it is; overflows are left out all the same");
@@ -103,11 +100,11 @@ GRADUS_COLD Schedule make_schedule(const Options& o, Index steps_per_epoch) {
 }
 
 // The digits, as seen from here, from where the program is, or beside this source file.
-std::string digits_folder(const std::filesystem::path& program) {
+GRADUS_COLD std::string digits_folder(const std::string& program) {
     const std::string here = "examples/data";
-    for (const std::filesystem::path& folder : {std::filesystem::path(here), program.parent_path() / here,
-                                                std::filesystem::path(__FILE__).parent_path() / "data"})
-        if (std::filesystem::exists(folder / "digits.bin")) return folder.string();
+    for (const std::string& folder :
+         {here, join_path(directory_of(program), here), join_path(directory_of(__FILE__), "data")})
+        if (is_file(join_path(folder, "digits.bin"))) return folder;
     return here;
 }
 
@@ -330,21 +327,16 @@ GRADUS_COLD int train(const Options& o, const DataPair& data) {
                   memory_stats(D{}).peak_bytes);
 }
 
-// Every pair of precision and device compiles the whole network once more. So that this takes no longer than it must,
-// the specification is here in float alone; the tests run its kernels in 16 bits.
+// Every pair of precision and device compiles the whole network once more.
 template <class D>
 int train_in(const Options& o, const DataPair& data) {
-    if constexpr (!std::same_as<D, Reference>) {
-        if (o.precision == "fp16") return train<Half, D>(o, data);
-        if (o.precision == "bf16") return train<BFloat16, D>(o, data);
-    }
+    if (o.precision == "fp16") return train<Half, D>(o, data);
+    if (o.precision == "bf16") return train<BFloat16, D>(o, data);
     return train<float, D>(o, data);
 }
 
 // Options that do not go together; "" if there are none.
 GRADUS_COLD std::string contradiction(const Options& o) {
-    if (o.precision != "fp32" && o.device == Reference::name)
-        return text("--precision ", o.precision, " is not compiled in for --device reference, only for the others");
     if (o.precision != "fp16" && (o.loss_scale != Options{}.loss_scale || o.fixed_scale))
         return "--loss-scale and --fixed-scale are for --precision fp16";
     return "";
@@ -375,7 +367,7 @@ GRADUS_COLD int main(int argc, char** argv) {
         return complain(text("needs 2 training images and a test image, ", options.data, " has ",
                              data.value().train.size(), " and ", data.value().test.size()));
     set_threads(static_cast<int>(options.threads));
-    if (!options.resume && std::filesystem::exists(checkpoint_of(options)))
+    if (!options.resume && is_file(checkpoint_of(options)))
         std::fprintf(stderr, "note: this run will replace %s; --resume would have gone on from it\n",
                      checkpoint_of(options).c_str());
     try {

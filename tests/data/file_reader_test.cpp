@@ -10,6 +10,13 @@ TEST_CASE("join_path puts one slash between") {
     CHECK(join_path("", "b") == "b");
 }
 
+TEST_CASE("directory_of is the path without its last name") {
+    CHECK(directory_of("a/b/c.bin") == "a/b");
+    CHECK(directory_of("c.bin") == ".");
+    CHECK(directory_of("/c.bin") == "/");
+    CHECK(directory_of("a/") == "a");
+}
+
 TEST_CASE("files and directories are told apart") {
     const TemporaryDirectory directory;
     directory.write("file", "x");

@@ -3,7 +3,7 @@
 // the graph alone: gradients are added in the same order in every run.
 #pragma once
 
-#include <unordered_set>
+#include <set>
 
 #include "gradus/autograd/variable.hpp"
 
@@ -16,7 +16,7 @@ inline std::vector<std::shared_ptr<PlaceBase>> places_in_order(const std::shared
         std::size_t next_input;
     };
     std::vector<std::shared_ptr<PlaceBase>> order;
-    std::unordered_set<const PlaceBase*> seen{root.get()};
+    std::set<const void*> seen{root.get()};
     std::vector<Visit> path{{root, 0}};
     while (!path.empty()) {
         Visit& visit = path.back();

@@ -133,34 +133,36 @@ struct Conv2dNode final : NodeOf<T, D> {
     }
 };
 
+// The shape of y. Errors: shapes that do not fit, an empty window.
+GRADUS_COLD inline Shape conv2d_shape(const Shape& x, const Shape& weight, const Conv2dOptions& options) {
+    const auto [s, p, d, G] = options;
+    GRADUS_CHECK(s > 0 && p >= 0 && d > 0 && G > 0,
+                 "conv2d: needs stride, dilation and groups above 0 and padding of at least 0, got stride ", s,
+                 ", padding ", p, ", dilation ", d, ", groups ", G);
+    GRADUS_CHECK(x.rank() == 4 && weight.rank() == 4,
+                 "conv2d: x must be (N, H, W, C) and weight (O, KH, KW, C/groups), got ", x, " and ", weight);
+    const Index N = x[0], H = x[1], W = x[2], C = x[3];
+    const Index O = weight[0], KH = weight[1], KW = weight[2], I = weight[3];
+    GRADUS_CHECK(C == I * G && O % G == 0, "conv2d: input has ", C, C == 1 ? " channel" : " channels",
+                 ", weight expects ", I * G, "; x (N, H, W, C) is ", x, ", weight ", weight, ", groups ", G);
+    GRADUS_CHECK(H + 2 * p > d * (KH - 1) && W + 2 * p > d * (KW - 1), "conv2d: the window of weight ", weight,
+                 " with dilation ", d, " is larger than the input ", x, " with padding ", p);
+    return {N, conv_extent(H, KH, s, p, d), conv_extent(W, KW, s, p, d), O};
+}
+
 // y = conv2d(x) with the shapes above. An undefined bias means none. Errors: shapes that do not fit, an empty window.
 template <FloatingElement T, Device D>
 GRADUS_GLUE Variable<T, D> conv2d(const Variable<T, D>& x, const Variable<Sum<T>, D>& weight,
                                   const Variable<Sum<T>, D>& bias = {}, const Conv2dOptions& options = {}) {
     const OperationScope operation("conv2d");
-    const auto [s, p, d, G] = options;
-    GRADUS_CHECK(s > 0 && p >= 0 && d > 0 && G > 0,
-                 "conv2d: needs stride, dilation and groups above 0 and padding of at least 0, got stride ", s,
-                 ", padding ", p, ", dilation ", d, ", groups ", G);
-    GRADUS_CHECK(x.shape().rank() == 4 && weight.shape().rank() == 4,
-                 "conv2d: x must be (N, H, W, C) and weight (O, KH, KW, C/groups), got ", x.shape(), " and ",
-                 weight.shape());
-    const Index N = x.shape()[0], H = x.shape()[1], W = x.shape()[2], C = x.shape()[3];
-    const Index O = weight.shape()[0], KH = weight.shape()[1], KW = weight.shape()[2], I = weight.shape()[3];
-    GRADUS_CHECK(C == I * G && O % G == 0, "conv2d: input has ", C, C == 1 ? " channel" : " channels",
-                 ", weight expects ", I * G, "; x (N, H, W, C) is ", x.shape(), ", weight ", weight.shape(),
-                 ", groups ", G);
-    GRADUS_CHECK(H + 2 * p > d * (KH - 1) && W + 2 * p > d * (KW - 1), "conv2d: the window of weight ", weight.shape(),
-                 " with dilation ", d, " is larger than the input ", x.shape(), " with padding ", p);
-    GRADUS_CHECK(!bias.defined() || bias.shape() == Shape{O}, "conv2d: bias must be (", O, "), got ", bias.shape());
-
-    Tensor<T, D> y({N, conv_extent(H, KH, s, p, d), conv_extent(W, KW, s, p, d), O});
+    Tensor<T, D> y(conv2d_shape(x.shape(), weight.shape(), options));
+    if (bias.defined()) check_shape("conv2d", "bias", bias.shape(), {y.shape()[3]});
     const Vector<const Sum<T>> bias_view =
         bias.defined() ? bias.value().template read<1>() : Vector<const Sum<T>>(nullptr, {0});
     conv2d_forward(D{}, x.value().template read<4>(), weight.value().template read<4>(), bias_view, options,
                    y.template write<4>());
     if (!needs_gradient(x, weight, bias)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_unique<Conv2dNode<T, D>>();
+    auto node = make_node<Conv2dNode<T, D>>();
     node->x = node->input(x);
     node->weight = node->input(weight);
     if (bias.defined()) node->bias = node->input(bias);

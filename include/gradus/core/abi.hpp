@@ -69,6 +69,11 @@
 // well. g++ then does the same with a function that only such code calls. The loops of a fast kernel are out of its
 // reach where parallel_for calls them, through a pointer.
 #define GRADUS_GLUE __attribute__((cold))
+#define GRADUS_INLINE inline __attribute__((always_inline))
+// For what hundreds of places call, so that it is compiled once and not in each of them. And for a long body of a loop
+// that addresses memory at many strides: inside of the loop g++ would keep a pointer for each in memory and add to all
+// of them in every pass.
+#define GRADUS_NOT_INLINE inline __attribute__((noinline))
 
 // Small functions that CUDA kernels call too.
 #if defined(__CUDACC__)

@@ -10,9 +10,11 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <initializer_list>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include "gradus/core/abi.hpp"
 #include "gradus/core/trace.hpp"
@@ -49,11 +51,33 @@ void append_text(std::string& out, const std::array<I, R>& part) {
     out += R == 1 ? ",)" : ")";
 }
 
-template <class... Parts>
-std::string text(const Parts&... parts) {
+// A value and how it is written. Messages are lists of these, so that a message of its own sequence of types, of which
+// there are hundreds, costs its caller a few stores and not a function.
+class TextPart {
+public:
+    TextPart(const char* part)
+        : value_(part),
+          append_([](std::string& out, const void* value) { append_text(out, static_cast<const char*>(value)); }) {}
+    template <class Part>
+    requires(!std::is_array_v<Part>) TextPart(const Part& part)
+        : value_(&part),
+          append_([](std::string& out, const void* value) { append_text(out, *static_cast<const Part*>(value)); }) {}
+
+    void append_to(std::string& out) const { append_(out, value_); }
+
+private:
+    const void* value_;
+    void (*append_)(std::string&, const void*);
+};
+GRADUS_COLD inline std::string join_text(std::initializer_list<TextPart> parts) {
     std::string out;
-    (append_text(out, parts), ...);
+    for (const TextPart& part : parts) part.append_to(out);
     return out;
+}
+
+template <class... Parts>
+GRADUS_INLINE std::string text(const Parts&... parts) {
+    return join_text({TextPart(parts)...});
 }
 
 // Without exceptions an error ends the program; an embedder may log it first.
@@ -63,7 +87,7 @@ inline ErrorHandler& error_handler() {
     return handler;
 }
 
-[[noreturn]] inline void fail(std::string message) {
+[[noreturn]] GRADUS_COLD inline void fail(std::string message) {
     const std::string path = layer_path();
     const std::size_t colon = message.find(':');
     if (!path.empty() && colon != std::string::npos) message.insert(colon, " (" + path + ")");
@@ -74,11 +98,12 @@ inline ErrorHandler& error_handler() {
     std::abort();
 #endif
 }
+[[noreturn]] GRADUS_COLD inline void fail_check(std::initializer_list<TextPart> parts) { fail(join_text(parts)); }
 
 }  // namespace gradus::inline GRADUS_ABI
 
-#define GRADUS_CHECK(condition, ...)                     \
-    do {                                                 \
-        if (!(condition)) [[unlikely]]                   \
-            ::gradus::fail(::gradus::text(__VA_ARGS__)); \
+#define GRADUS_CHECK(condition, ...)             \
+    do {                                         \
+        if (!(condition)) [[unlikely]]           \
+            ::gradus::fail_check({__VA_ARGS__}); \
     } while (false)

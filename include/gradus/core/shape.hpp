@@ -88,4 +88,9 @@ private:
     int rank_ = 0;
 };
 
+// "conv2d: bias must be (16,), got (8,)"
+GRADUS_COLD inline void check_shape(const char* operation, const char* what, const Shape& got, const Shape& wanted) {
+    GRADUS_CHECK(got == wanted, operation, ": ", what, " must be ", wanted, ", got ", got);
+}
+
 }  // namespace gradus::inline GRADUS_ABI

@@ -31,7 +31,13 @@ public:
     using ElementType = T;
     using DeviceType = D;
 
-    Tensor() = default;                  // undefined: no storage
+    Tensor() = default;  // undefined: no storage
+    // Not inline: hundreds of places copy and drop tensors, and the counting of references would be compiled in each.
+    GRADUS_NOT_INLINE Tensor(const Tensor&) = default;
+    Tensor(Tensor&&) noexcept = default;
+    GRADUS_NOT_INLINE Tensor& operator=(const Tensor&) = default;
+    GRADUS_NOT_INLINE Tensor& operator=(Tensor&&) noexcept = default;
+    GRADUS_NOT_INLINE ~Tensor() {}
     explicit Tensor(const Shape& shape)  // uninitialised
         : shape_(shape), storage_(std::make_shared<Storage<D>>(static_cast<std::size_t>(shape.numel()) * sizeof(T))) {}
 

@@ -4,6 +4,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -24,6 +25,11 @@ inline bool is_file(const std::string& path) {
 inline bool is_directory(const std::string& path) {
     struct stat status;
     return stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+}
+// Of "a/b.bin" "a", of "b.bin" ".".
+inline std::string directory_of(const std::string& path) {
+    const std::size_t slash = path.rfind('/');
+    return slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
 }
 inline std::string join_path(const std::string& directory, const std::string& name) {
     if (directory.empty() || directory.back() == '/') return directory + name;

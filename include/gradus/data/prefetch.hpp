@@ -23,21 +23,39 @@
 
 namespace gradus::inline GRADUS_ABI {
 
-#if !defined(GRADUS_NO_THREADS)
-template <class Source>
-class Prefetch {
+// Which item is made, and which one the consumer has, whatever the items are.
+class PrefetchOrder {
 public:
-    using Item = typename Source::Item;
-
-    // Items first, first + 1, ... of the source, `ahead` of them ready at most, beside the one that the consumer has.
-    GRADUS_COLD Prefetch(Source source, Index first, Index ahead)
-        : source_(std::move(source)), count_(source_.count()), returned_(first), made_(first), taken_(first) {
+    // Items first, first + 1, ... of `count`, `ahead` of them ready at most, beside the one that the consumer has.
+    GRADUS_COLD PrefetchOrder(Index count, Index first, Index ahead)
+        : count_(count), returned_(first), made_(first), taken_(first), slots_(slots_for(ahead)) {
         GRADUS_CHECK(first >= 0, "prefetch: cannot start at item ", first);
         GRADUS_CHECK(ahead >= 1, "prefetch: ", ahead, " items ahead, at least 1 is needed");
-        slots_.resize(static_cast<std::size_t>(ahead + 1));
-        if (first < count_) thread_ = std::thread([this] { produce(); });
     }
-    ~Prefetch() {
+    PrefetchOrder(const PrefetchOrder&) = delete;
+    PrefetchOrder& operator=(const PrefetchOrder&) = delete;
+
+protected:
+    ~PrefetchOrder() = default;
+    virtual void make(Index i) = 0;
+    virtual void recycle(Index i) = 0;
+    std::size_t slots() const { return static_cast<std::size_t>(slots_); }
+
+    // The number of the item that is the consumer's now, or -1 after the last.
+    Index take() {
+        if (returned_ < taken_) recycle(taken_ - 1);
+        give_back();
+        if (taken_ >= count_) return -1;
+        wait_for_item();
+        return taken_++;
+    }
+
+#if !defined(GRADUS_NO_THREADS)
+    // The producer runs from when the derived object is complete to when it begins to go.
+    GRADUS_COLD void start() {
+        if (made_ < count_) thread_ = std::thread([this] { produce(); });
+    }
+    GRADUS_COLD void stop() {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
             stop_ = true;
@@ -45,34 +63,29 @@ public:
         changed_.notify_all();
         if (thread_.joinable()) thread_.join();
     }
-    Prefetch(const Prefetch&) = delete;
-    Prefetch& operator=(const Prefetch&) = delete;
 
-    // The next item, which is the consumer's until it asks for another; nullptr after the last.
-    Item* next() {
-        if (returned_ < taken_) source_.recycle(slot(taken_ - 1));
-        std::unique_lock<std::mutex> lock(mutex_);
+private:
+    static Index slots_for(Index ahead) { return ahead + 1; }
+
+    void give_back() {
+        const std::lock_guard<std::mutex> lock(mutex_);
         returned_ = taken_;
         changed_.notify_all();
-        if (taken_ >= count_) return nullptr;
+    }
+    void wait_for_item() {
+        std::unique_lock<std::mutex> lock(mutex_);
         changed_.wait(lock, [this] { return made_ > taken_ || failed_; });
 #if defined(__cpp_exceptions)
         if (made_ == taken_) std::rethrow_exception(error_);
 #endif
-        return &slot(taken_++);
     }
-
-private:
-    Item& slot(Index i) { return slots_[static_cast<std::size_t>(i) % slots_.size()]; }
-
     void produce() {
-        const Index slots = static_cast<Index>(slots_.size());
         std::unique_lock<std::mutex> lock(mutex_);
         while (made_ < count_) {
-            changed_.wait(lock, [this, slots] { return stop_ || made_ < returned_ + slots; });
+            changed_.wait(lock, [this] { return stop_ || made_ < returned_ + slots_; });
             if (stop_) return;
             lock.unlock();
-            const bool success = make_item();
+            const bool success = make_next();
             lock.lock();
             made_ += success ? 1 : 0;
             failed_ = !success;
@@ -80,62 +93,70 @@ private:
             if (failed_) return;
         }
     }
-
-    bool make_item() {
+    bool make_next() {
 #if defined(__cpp_exceptions)
         try {
-            source_.make(made_, slot(made_));
+            make(made_);
             return true;
         } catch (...) {
             error_ = std::current_exception();
             return false;
         }
 #else
-        source_.make(made_, slot(made_));
+        make(made_);
         return true;
 #endif
     }
 
-    Source source_;
-    std::vector<Item> slots_;
-    Index count_;
-    Index returned_;  // items that the consumer is done with: written by it, under the mutex
-    Index made_;      // items that are ready: written by the producer, under the mutex
-    Index taken_;     // items that the consumer has got: its own
     bool stop_ = false, failed_ = false;
     std::exception_ptr error_;
     std::mutex mutex_;
     std::condition_variable changed_;
     std::thread thread_;
-};
 #else
+    void start() {}
+    void stop() {}
+
+private:
+    static Index slots_for(Index) { return 1; }
+    void give_back() { returned_ = taken_; }
+    void wait_for_item() {
+        make(taken_);
+        made_ = taken_ + 1;
+    }
+#endif
+
+    Index count_;
+    Index returned_;  // items that the consumer is done with: written by it, under the mutex
+    Index made_;      // items that are ready: written by the producer, under the mutex
+    Index taken_;     // items that the consumer has got: its own
+    Index slots_;
+};
+
 template <class Source>
-class Prefetch {
+class Prefetch final : PrefetchOrder {
 public:
     using Item = typename Source::Item;
 
     GRADUS_COLD Prefetch(Source source, Index first, Index ahead)
-        : source_(std::move(source)), count_(source_.count()), returned_(first), taken_(first) {
-        GRADUS_CHECK(first >= 0, "prefetch: cannot start at item ", first);
-        GRADUS_CHECK(ahead >= 1, "prefetch: ", ahead, " items ahead, at least 1 is needed");
+        : PrefetchOrder(source.count(), first, ahead), source_(std::move(source)), items_(slots()) {
+        start();
     }
-    Prefetch(const Prefetch&) = delete;
-    Prefetch& operator=(const Prefetch&) = delete;
+    ~Prefetch() { stop(); }
 
+    // The next item, which is the consumer's until it asks for another; nullptr after the last.
     Item* next() {
-        if (returned_ < taken_) source_.recycle(item_);
-        returned_ = taken_;
-        if (taken_ >= count_) return nullptr;
-        source_.make(taken_, item_);
-        ++taken_;
-        return &item_;
+        const Index i = take();
+        return i < 0 ? nullptr : &item(i);
     }
 
 private:
+    void make(Index i) override { source_.make(i, item(i)); }
+    void recycle(Index i) override { source_.recycle(item(i)); }
+    Item& item(Index i) { return items_[static_cast<std::size_t>(i) % items_.size()]; }
+
     Source source_;
-    Item item_;
-    Index count_, returned_, taken_;
+    std::vector<Item> items_;
 };
-#endif
 
 }  // namespace gradus::inline GRADUS_ABI

@@ -165,7 +165,7 @@ Variable<T, D> binary(const Function& function, const Variable<T, D>& x, const V
     binary_forward(D{}, function, pairs, x.value().template read<1>(), y.value().template read<1>(),
                    z.template write<1>());
     if (!needs_gradient(x, y)) return Variable<T, D>(z, nullptr);
-    auto node = std::make_unique<BinaryNode<Function, T, D>>(function, pairs);
+    auto node = make_node<BinaryNode<Function, T, D>>(function, pairs);
     node->x = node->input(x);
     node->y = node->input(y);
     const bool dx = x.requires_grad(), dy = y.requires_grad();

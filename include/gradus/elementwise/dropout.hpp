@@ -68,7 +68,7 @@ Variable<T, D> dropout(const Variable<T, D>& x, double p, bool training = true,
     Tensor<T, D> y(x.shape());
     dropout_apply(D{}, mask, x.value().template read<1>(), y.template write<1>(), Write::overwrite);
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_unique<DropoutNode<T, D>>(mask);
+    auto node = make_node<DropoutNode<T, D>>(mask);
     node->x = node->input(x);
     return Variable<T, D>(y, std::move(node));
 }

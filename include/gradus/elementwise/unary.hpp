@@ -240,7 +240,7 @@ Variable<T, D> unary(const Function& function, const Variable<T, D>& x) {
     Tensor<T, D> y(x.shape());
     unary_forward(D{}, function, x.value().template read<1>(), y.template write<1>());
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_unique<UnaryNode<Function, T, D>>(function);
+    auto node = make_node<UnaryNode<Function, T, D>>(function);
     node->x = node->input(x);
     if (Function::derivative_from == From::x) node->kept = x.value();
     if (Function::derivative_from == From::y) node->kept = y;

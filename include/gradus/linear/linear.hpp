@@ -86,25 +86,28 @@ struct LinearNode final : NodeOf<T, D> {
     }
 };
 
+// The shape of y. Errors: shapes that do not fit.
+GRADUS_COLD inline Shape linear_shape(const Shape& x, const Shape& weight) {
+    GRADUS_CHECK(x.rank() == 2 && weight.rank() == 2, "linear: x must be (N, in) and weight (out, in), got ", x,
+                 " and ", weight);
+    GRADUS_CHECK(x[1] == weight[1], "linear: input has ", x[1], x[1] == 1 ? " feature" : " features",
+                 ", weight expects ", weight[1], "; x is ", x, ", weight ", weight);
+    return {x[0], weight[0]};
+}
+
 // y = x weight^T + bias with the shapes above. An undefined bias means none. Errors: shapes that do not fit.
 template <FloatingElement T, Device D>
 GRADUS_GLUE Variable<T, D> linear(const Variable<T, D>& x, const Variable<Sum<T>, D>& weight,
                                   const Variable<Sum<T>, D>& bias = {}) {
     const OperationScope operation("linear");
-    GRADUS_CHECK(x.shape().rank() == 2 && weight.shape().rank() == 2,
-                 "linear: x must be (N, in) and weight (out, in), got ", x.shape(), " and ", weight.shape());
-    const Index N = x.shape()[0], I = x.shape()[1], O = weight.shape()[0];
-    GRADUS_CHECK(I == weight.shape()[1], "linear: input has ", I, I == 1 ? " feature" : " features",
-                 ", weight expects ", weight.shape()[1], "; x is ", x.shape(), ", weight ", weight.shape());
-    GRADUS_CHECK(!bias.defined() || bias.shape() == Shape{O}, "linear: bias must be (", O, ",), got ", bias.shape());
-
-    Tensor<T, D> y({N, O});
+    Tensor<T, D> y(linear_shape(x.shape(), weight.shape()));
+    if (bias.defined()) check_shape("linear", "bias", bias.shape(), {y.shape()[1]});
     const Vector<const Sum<T>> bias_view =
         bias.defined() ? bias.value().template read<1>() : Vector<const Sum<T>>(nullptr, {0});
     linear_forward(D{}, x.value().template read<2>(), weight.value().template read<2>(), bias_view,
                    y.template write<2>());
     if (!needs_gradient(x, weight, bias)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_unique<LinearNode<T, D>>();
+    auto node = make_node<LinearNode<T, D>>();
     node->x = node->input(x);
     node->weight = node->input(weight);
     if (bias.defined()) node->bias = node->input(bias);

@@ -75,7 +75,7 @@ Variable<T, D> matmul(const Variable<T, D>& a, const Variable<T, D>& b, const Ma
     matmul(D{}, a.value().template read<2>(), a_flipped, b.value().template read<2>(), b_flipped, c.template write<2>(),
            Write::overwrite);
     if (!needs_gradient(a, b)) return Variable<T, D>(c, nullptr);
-    auto node = std::make_unique<MatmulNode<T, D>>();
+    auto node = make_node<MatmulNode<T, D>>();
     node->a = node->input(a);
     node->b = node->input(b);
     if (b.requires_grad()) node->saved_a = a.value();

@@ -15,7 +15,7 @@ public:
     // Makes a Layer from the arguments and appends it.
     template <std::derived_from<Module<T, D>> Layer, class... Arguments>
     GRADUS_COLD Sequential& add(Arguments&&... arguments) {
-        layers_.push_back(std::make_unique<Layer>(std::forward<Arguments>(arguments)...));
+        layers_.push_back(std::unique_ptr<Tree>(new Layer(std::forward<Arguments>(arguments)...)));
         this->child(std::to_string(layers_.size() - 1), *layers_.back());
         return *this;
     }
@@ -23,13 +23,14 @@ public:
 
     GRADUS_GLUE Variable<T, D> forward(const Variable<T, D>& x) override {
         Variable<T, D> y = x;
-        for (const std::unique_ptr<Module<T, D>>& layer : layers_) y = (*layer)(y);
+        for (const std::unique_ptr<Tree>& layer : layers_) y = static_cast<Module<T, D>&>(*layer)(y);
         return y;
     }
     const char* type() const override { return "Sequential"; }
 
 private:
-    std::vector<std::unique_ptr<Module<T, D>>> layers_;
+    using Tree = ModuleTree<Sum<T>, D>;  // the same for all T, and with it the vector's code
+    std::vector<std::unique_ptr<Tree>> layers_;
 };
 
 }  // namespace gradus::inline GRADUS_ABI

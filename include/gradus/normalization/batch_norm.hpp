@@ -193,7 +193,7 @@ struct BatchNormNode final : NodeOf<T, D> {
         batch_norm_forward(D{}, x.value().template read<2>(), matrix_or_absent(shortcut.value()), by, relu,
                            y.template write<2>());
         if (!gradus::needs_gradient(x, gamma, beta, shortcut)) return Variable<T, D>(y, nullptr);
-        auto node = std::make_unique<BatchNormNode>();
+        auto node = make_node<BatchNormNode>();
         node->x = node->input(x);
         node->gamma = node->input(gamma);
         node->beta = node->input(beta);
@@ -217,20 +217,15 @@ private:
     }
 };
 
-template <class T, class D>
-GRADUS_GLUE void check_batch_norm(const char* operation, const Variable<T, D>& x, const Variable<Sum<T>, D>& gamma,
-                                  const Variable<Sum<T>, D>& beta, const Tensor<Sum<T>, D>& running_mean,
-                                  const Tensor<Sum<T>, D>& running_var, const BatchNormOptions& options,
-                                  const Variable<T, D>& shortcut) {
-    GRADUS_CHECK(x.shape().rank() >= 2, operation, ": x needs a batch and channels, (N, ..., C), it is ", x.shape());
-    const Shape channels{x.shape()[-1]};
-    GRADUS_CHECK(gamma.shape() == channels && beta.shape() == channels && running_mean.shape() == channels &&
-                     running_var.shape() == channels,
-                 operation, ": x of shape ", x.shape(), " needs gamma, beta, running_mean and running_var of shape ",
-                 channels, ", got ", gamma.shape(), ", ", beta.shape(), ", ", running_mean.shape(), ", ",
-                 running_var.shape());
-    GRADUS_CHECK(!shortcut.defined() || shortcut.shape() == x.shape(), operation, ": the shortcut has shape ",
-                 shortcut.shape(), ", x has ", x.shape());
+GRADUS_COLD inline void check_batch_norm(const char* operation, const Shape& x, const Shape& gamma, const Shape& beta,
+                                         const Shape& running_mean, const Shape& running_var,
+                                         const BatchNormOptions& options, const Shape& shortcut) {
+    GRADUS_CHECK(x.rank() >= 2, operation, ": x needs a batch and channels, (N, ..., C), it is ", x);
+    const Shape channels{x[-1]};
+    GRADUS_CHECK(gamma == channels && beta == channels && running_mean == channels && running_var == channels,
+                 operation, ": x of shape ", x, " needs gamma, beta, running_mean and running_var of shape ", channels,
+                 ", got ", gamma, ", ", beta, ", ", running_mean, ", ", running_var);
+    GRADUS_CHECK(shortcut == x, operation, ": the shortcut has shape ", shortcut, ", x has ", x);
     GRADUS_CHECK(options.eps >= 0 && options.momentum >= 0 && options.momentum <= 1, operation,
                  ": needs eps >= 0 and momentum in [0, 1], got ", options.eps, " and ", options.momentum);
 }
@@ -244,7 +239,8 @@ GRADUS_GLUE Variable<T, D> batch_norm(const Variable<T, D>& x, const Variable<Su
                                       Tensor<Sum<T>, D>& running_var, const BatchNormOptions& options = {},
                                       const Variable<T, D>& shortcut = {}) {
     const OperationScope operation("batch_norm");
-    check_batch_norm("batch_norm", x, gamma, beta, running_mean, running_var, options, shortcut);
+    check_batch_norm("batch_norm", x.shape(), gamma.shape(), beta.shape(), running_mean.shape(), running_var.shape(),
+                     options, shortcut.defined() ? shortcut.shape() : x.shape());
     const Index C = x.shape()[-1], M = C > 0 ? x.value().numel() / C : 0;
     GRADUS_CHECK(M > 1, "batch_norm: training needs more than 1 value per channel, N*H*W > 1, x is ", x.shape());
     Tensor<Sum<T>, D> mean({C}), var({C}), rstd({C});
@@ -264,7 +260,8 @@ GRADUS_GLUE Variable<T, D> batch_norm_inference(const Variable<T, D>& x, const V
                                                 const BatchNormOptions& options = {},
                                                 const Variable<T, D>& shortcut = {}) {
     const OperationScope operation("batch_norm_inference");
-    check_batch_norm("batch_norm_inference", x, gamma, beta, running_mean, running_var, options, shortcut);
+    check_batch_norm("batch_norm_inference", x.shape(), gamma.shape(), beta.shape(), running_mean.shape(),
+                     running_var.shape(), options, shortcut.defined() ? shortcut.shape() : x.shape());
     Tensor<Sum<T>, D> rstd(running_var.shape());
     batch_norm_rstd(D{}, running_var.template read<1>(), options.eps, rstd.template write<1>());
     // A copy: training may move the running mean before backward runs.

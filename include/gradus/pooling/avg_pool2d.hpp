@@ -71,7 +71,7 @@ struct AvgPool2dNode final : NodeOf<T, D> {
         Tensor<T, D> y({x.shape()[0], rows.out, columns.out, x.shape()[3]});
         avg_pool2d_forward(D{}, x.value().template read<4>(), rows, columns, y.template write<4>());
         if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-        auto node = std::make_unique<AvgPool2dNode>(rows, columns);
+        auto node = make_node<AvgPool2dNode>(rows, columns);
         node->x = node->input(x);
         return Variable<T, D>(y, std::move(node));
     }

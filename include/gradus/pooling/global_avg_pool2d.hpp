@@ -55,7 +55,7 @@ GRADUS_GLUE Variable<T, D> global_avg_pool2d(const Variable<T, D>& x) {
     Tensor<T, D> y({x.shape()[0], x.shape()[3]});
     global_avg_pool2d_forward(D{}, x.value().template read<4>(), y.template write<2>());
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_unique<GlobalAvgPool2dNode<T, D>>();
+    auto node = make_node<GlobalAvgPool2dNode<T, D>>();
     node->x = node->input(x);
     return Variable<T, D>(y, std::move(node));
 }

@@ -107,7 +107,7 @@ Variable<T, D> max_pool2d(const Variable<T, D>& x, const MaxPool2dOptions& optio
     max_pool2d_forward(D{}, x.value().template read<4>(), rows, columns, y.template write<4>(),
                        winner.defined() ? winner.template write<4>() : Array4<std::uint8_t>(nullptr, {0, 0, 0, 0}));
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_unique<MaxPool2dNode<T, D>>(rows, columns);
+    auto node = make_node<MaxPool2dNode<T, D>>(rows, columns);
     node->x = node->input(x);
     node->winner = winner;
     return Variable<T, D>(y, std::move(node));

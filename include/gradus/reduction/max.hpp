@@ -67,7 +67,7 @@ Variable<T, D> max(const Variable<T, D>& x, const std::vector<int>& dimensions =
     max_forward(D{}, x.value().template read<1>(), Vector<const std::int64_t>(positions.template read<1>()),
                 y.template write<1>());
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_unique<MaxNode<T, D>>();
+    auto node = make_node<MaxNode<T, D>>();
     node->x = node->input(x);
     node->positions = positions;
     return Variable<T, D>(y, std::move(node));

@@ -76,7 +76,7 @@ Variable<T, D> scaled_sum(const Variable<T, D>& x, Sum<T> factor, const std::vec
     Tensor<T, D> y(reduced_shape(name, x.shape(), dimensions, options.keep));
     sum_forward(D{}, pairs, x.value().template read<1>(), factor, y.template write<1>(), Write::overwrite);
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_unique<SumNode<T, D>>(name, pairs, factor);
+    auto node = make_node<SumNode<T, D>>(name, pairs, factor);
     node->x = node->input(x);
     return Variable<T, D>(y, std::move(node));
 }

@@ -51,7 +51,8 @@ Variable<T, D> concat(const std::vector<Variable<T, D>>& xs, int dimension) {
     shape[dimension] = total;
 
     Tensor<T, D> y(shape);
-    auto node = any_needs_gradient ? std::make_unique<ConcatNode<T, D>>() : nullptr;
+    NewNode<ConcatNode<T, D>> node;
+    if (any_needs_gradient) node = make_node<ConcatNode<T, D>>();
     Rows rows = Rows::along("concat", shape, dimension);
     for (const Variable<T, D>& x : xs) {
         rows.count = x.shape()[dimension];

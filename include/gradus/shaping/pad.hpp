@@ -45,7 +45,7 @@ GRADUS_GLUE Variable<T, D> pad(const Variable<T, D>& x, int dimension, const Pad
     Tensor<T, D> y(shape);
     place_rows(D{}, rows, x.value().template read<1>(), y.template write<1>(), Rest::zero, Write::overwrite);
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_unique<PadNode<T, D>>(rows);
+    auto node = make_node<PadNode<T, D>>(rows);
     node->x = node->input(x);
     return Variable<T, D>(y, std::move(node));
 }

@@ -75,7 +75,7 @@ Variable<T, D> permute(const Variable<T, D>& x, const std::vector<int>& order) {
     Tensor<T, D> y(permutation.y);
     permute_copy(D{}, permutation, x.value().template read<1>(), y.template write<1>(), Write::overwrite);
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_unique<PermuteNode<T, D>>(Permutation(permutation.y, inverse));
+    auto node = make_node<PermuteNode<T, D>>(Permutation(permutation.y, inverse));
     node->x = node->input(x);
     return Variable<T, D>(y, std::move(node));
 }

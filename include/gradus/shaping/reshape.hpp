@@ -28,7 +28,7 @@ Variable<T, D> reshape(const Variable<T, D>& x, const Shape& shape) {
     const OperationScope operation("reshape");
     const Tensor<T, D> y = x.value().reshape(shape);
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_unique<ReshapeNode<T, D>>();
+    auto node = make_node<ReshapeNode<T, D>>();
     node->x = node->input(x);
     return Variable<T, D>(y, std::move(node));
 }

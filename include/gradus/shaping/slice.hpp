@@ -37,26 +37,31 @@ struct SliceNode final : NodeOf<T, D> {
     }
 };
 
-template <FloatingElement T, Device D>
-GRADUS_GLUE Variable<T, D> slice(const Variable<T, D>& x, int dimension, const SliceOptions& options = {}) {
-    const OperationScope operation("slice");
-    Rows rows = Rows::along("slice", x.shape(), dimension);
+// The rows of x that stay. Errors: a step below 1, rows that x does not have.
+GRADUS_COLD inline Rows slice_rows(const Shape& x, int dimension, const SliceOptions& options) {
+    Rows rows = Rows::along("slice", x, dimension);
     const Index start = options.start < 0 ? options.start + rows.R : options.start;
     const Index end = options.stop == SliceOptions::to_end ? rows.R : options.stop;
     const Index stop = end < 0 ? end + rows.R : end;
     GRADUS_CHECK(options.step >= 1, "slice: the step must be at least 1, got ", options.step);
     GRADUS_CHECK(0 <= start && start <= stop && stop <= rows.R, "slice: [", options.start, ", ", end, ") of dimension ",
-                 dimension, " of ", x.shape());
+                 dimension, " of ", x);
     rows.start = start;
     rows.step = options.step;
     rows.count = (stop - start + options.step - 1) / options.step;
+    return rows;
+}
 
+template <FloatingElement T, Device D>
+GRADUS_GLUE Variable<T, D> slice(const Variable<T, D>& x, int dimension, const SliceOptions& options = {}) {
+    const OperationScope operation("slice");
+    const Rows rows = slice_rows(x.shape(), dimension, options);
     Shape shape = x.shape();
     shape[dimension] = rows.count;
     Tensor<T, D> y(shape);
     take_rows(D{}, rows, x.value().template read<1>(), y.template write<1>(), Write::overwrite);
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_unique<SliceNode<T, D>>(rows);
+    auto node = make_node<SliceNode<T, D>>(rows);
     node->x = node->input(x);
     return Variable<T, D>(y, std::move(node));
 }

@@ -173,7 +173,7 @@ struct CrossEntropyNode final : NodeOf<Sum<T>, D> {
             loss = total;
         }
         if (!needs_gradient(logits)) return Variable<S, D>(loss, nullptr);
-        auto node = std::make_unique<CrossEntropyNode>();
+        auto node = make_node<CrossEntropyNode>();
         node->logits = node->input(logits);
         node->saved_logits = logits.value();
         node->data = data;
@@ -184,18 +184,24 @@ struct CrossEntropyNode final : NodeOf<Sum<T>, D> {
     }
 };
 
-template <class T, class D>
-GRADUS_GLUE CrossEntropyData<T, D> cross_entropy_data(const char* operation, const Variable<T, D>& logits,
-                                                      const CrossEntropyOptions& options) {
-    GRADUS_CHECK(logits.shape().rank() == 2 && logits.shape()[1] > 0, operation, ": logits must be (N, classes), got ",
-                 logits.shape());
-    const Index K = logits.shape()[1];
+GRADUS_COLD inline void check_cross_entropy(const char* operation, const Shape& logits,
+                                            const CrossEntropyOptions& options) {
+    GRADUS_CHECK(logits.rank() == 2 && logits[1] > 0, operation, ": logits must be (N, classes), got ", logits);
+    const Index K = logits[1];
     const double eps = options.label_smoothing;
     GRADUS_CHECK(eps >= 0 && eps < 1, operation, ": label_smoothing must lie in [0, 1), got ", eps);
     GRADUS_CHECK(eps == 0 || options.form == SmoothingForm::uniform || K > 1, operation,
                  ": the paper's form of smoothing needs at least 2 classes");
     GRADUS_CHECK(options.weights.empty() || static_cast<Index>(options.weights.size()) == K, operation, ": ",
-                 options.weights.size(), " weights for logits of shape ", logits.shape());
+                 options.weights.size(), " weights for logits of shape ", logits);
+}
+
+template <class T, class D>
+GRADUS_GLUE CrossEntropyData<T, D> cross_entropy_data(const char* operation, const Variable<T, D>& logits,
+                                                      const CrossEntropyOptions& options) {
+    check_cross_entropy(operation, logits.shape(), options);
+    const Index K = logits.shape()[1];
+    const double eps = options.label_smoothing;
     CrossEntropyData<T, D> data;
     const double off = options.form == SmoothingForm::uniform ? eps / static_cast<double>(K)
                        : eps > 0                              ? eps / static_cast<double>(K - 1)

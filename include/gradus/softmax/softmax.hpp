@@ -102,7 +102,7 @@ GRADUS_GLUE Variable<T, D> softmax(const Variable<T, D>& x) {
     Tensor<T, D> y(x.shape());
     softmax_forward(D{}, x.value().template read<2>(), y.template write<2>());
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_unique<SoftmaxNode<T, D>>();
+    auto node = make_node<SoftmaxNode<T, D>>();
     node->x = node->input(x);
     node->saved_y = y;
     return Variable<T, D>(y, std::move(node));
@@ -117,7 +117,7 @@ GRADUS_GLUE Variable<T, D> log_softmax(const Variable<T, D>& x) {
     Tensor<T, D> y(x.shape());
     log_softmax_forward(D{}, x.value().template read<2>(), y.template write<2>());
     if (!needs_gradient(x)) return Variable<T, D>(y, nullptr);
-    auto node = std::make_unique<LogSoftmaxNode<T, D>>();
+    auto node = make_node<LogSoftmaxNode<T, D>>();
     node->x = node->input(x);
     node->saved_y = y;
     return Variable<T, D>(y, std::move(node));

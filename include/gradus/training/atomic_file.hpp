@@ -16,7 +16,7 @@
 #include <string>
 #include <string_view>
 
-#include "gradus/core/result.hpp"
+#include "gradus/data/file_reader.hpp"
 
 namespace gradus::inline GRADUS_ABI {
 
@@ -49,9 +49,7 @@ GRADUS_COLD inline Status write_file_atomically(const std::string& path, std::sp
         ::unlink(beside.c_str());
         return failure;
     }
-    const std::size_t slash = path.rfind('/');
-    const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-    if (const int entry = ::open(folder.c_str(), O_RDONLY | O_CLOEXEC); entry >= 0) {
+    if (const int entry = ::open(directory_of(path).c_str(), O_RDONLY | O_CLOEXEC); entry >= 0) {
         ::fsync(entry);  // some file systems refuse it for folders; the file itself is safe by now
         ::close(entry);
     }
@@ -71,9 +69,7 @@ GRADUS_COLD inline Status prepare_folder(const std::string& folder) {
             return system_failure(part, "the folder cannot be made");
         if (end == std::string::npos) break;
     }
-    struct stat status;
-    if (::stat(folder.c_str(), &status) != 0) return system_failure(folder, "cannot be used");
-    if (!S_ISDIR(status.st_mode)) return Failure{folder + ": this is not a folder"};
+    if (!is_directory(folder)) return Failure{folder + ": this is not a folder"};
     const std::string trial = folder + "/write-test";
     if (const Status writable = write_file_atomically(trial, std::string_view("?")); !writable.ok()) return writable;
     ::unlink(trial.c_str());

@@ -18,10 +18,6 @@
 #include <arm_neon.h>
 #endif
 
-#define GRADUS_INLINE inline __attribute__((always_inline))
-// For a long body of a loop that addresses memory at many strides: inside of the loop g++ would keep a pointer for each
-// in memory and add to all of them in every pass.
-#define GRADUS_NOT_INLINE inline __attribute__((noinline))
 // Loops over the registers of a block have constant bounds and must disappear.
 #define GRADUS_UNROLL _Pragma("GCC unroll 32")
 #if defined(__CUDACC__)

@@ -24,8 +24,8 @@ namespace gradus::inline GRADUS_ABI::emulator {
 inline constexpr std::size_t shared_opt_in_limit = 163 * 1024;  // of compute capability 8.0
 
 // The blocks of all launches, for one after the other: the block used last comes first, its stacks are in the cache.
-// They are never destroyed, because at the end of a thread, and of the program, the destructors of others may still wait
-// for queued kernels: those of cuBLAS handles do.
+// They are never destroyed, because at the end of a thread, and of the program, the destructors of others may still
+// wait for queued kernels: those of cuBLAS handles do.
 struct FreeBlocks {
     std::mutex mutex;
     std::vector<Block*> blocks;
