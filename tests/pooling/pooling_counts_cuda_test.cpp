@@ -37,7 +37,7 @@ TEST_CASE_TEMPLATE("pools of 2 x 2 pixels move every byte once, forward and back
         check_traffic<T>(counts_of_one("avg_pool2d_backward_kernel<", [&] { y.backward(dy); }), 2.25 * double(n), 0);
         y = global_avg_pool2d(x);
         const Tensor<T, Cuda> dmeans = Tensor<T, Cuda>::ones({2, 64});
-        const emulator::KernelCounts global = counts_of_one("sum_backward_kernel<", [&] { y.backward(dmeans); });
+        const emulator::KernelCounts global = counts_of_one("sum_backward_rows_kernel<", [&] { y.backward(dmeans); });
         CHECK(global.store_sectors * 32 == static_cast<std::uint64_t>(n) * sizeof(T));
     });
 }

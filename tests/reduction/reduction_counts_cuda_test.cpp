@@ -46,8 +46,18 @@ TEST_CASE("the gradient of a sum is written in packs") {
     Variable<float, Cuda> x(Tensor<float, Cuda>::ones({n, 8}), true);
     const Variable<float, Cuda> y = sum(x, {0});
     const Tensor<float, Cuda> dy = Tensor<float, Cuda>::ones({8});
-    const emulator::KernelCounts counts = counts_of_one("sum_backward_kernel<", [&] { y.backward(dy); });
+    const emulator::KernelCounts counts = counts_of_one("sum_backward_rows_kernel<", [&] { y.backward(dy); });
     CHECK(counts.store_sectors == n * 8 / 8);
     CHECK(counts.store_requests == n * 8 / 4 / 32);
-    CHECK(counts.load_sectors == counts.store_requests);  // two packs of dy, one sector, for each request
+    CHECK(counts.load_sectors == 2 * 8);  // two parts of 256 threads: each warp reads dy, one sector, once
+}
+
+TEST_CASE("the gradient of a sum is written in packs where its rows are none, too") {
+    const Index n = 4096;
+    Variable<float, Cuda> x(Tensor<float, Cuda>::ones({n, 6}), true);
+    const Variable<float, Cuda> y = sum(x, {0});
+    const Tensor<float, Cuda> dy = Tensor<float, Cuda>::ones({6});
+    const emulator::KernelCounts counts = counts_of_one("sum_backward_kernel<", [&] { y.backward(dy); });
+    CHECK(counts.store_sectors == n * 6 / 8);
+    CHECK(counts.store_requests == n * 6 / 4 / 32);
 }

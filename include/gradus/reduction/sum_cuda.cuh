@@ -1,6 +1,7 @@
 // reduction/sum_cuda.cuh   The CUDA twins of sum.hpp; reduction_plan_cuda.cuh says who adds what, and in which order.
 // Cost     forward reads x once, at the rate of the memory: one addition an element. Where it takes parts, at most 512
-//          partial sums for each y. Backward writes dx once.
+//          partial sums for each y. Backward writes dx once. It reads dy once for each lane and part; where the rows
+//          of dx are not whole packs, once for each pack of dx.
 #pragma once
 
 #include "gradus/machine/cuda/broadcast_map.hpp"
@@ -101,9 +102,31 @@ __global__ void __launch_bounds__(stride_threads)
         put_pack(dx + i, gradient, n - i, mode);
     }
 }
+// The same for dx (A, R, B) where B is whole packs: a thread reads a pack of dy once and writes it to all of its rows.
+template <class T>
+__global__ void __launch_bounds__(reduction_threads)
+    sum_backward_rows_kernel(const T* dy, ReductionPlan plan, Sum<T> factor, T* dx, Write mode) {
+    constexpr int N = vector_length<T>;
+    const ReductionPlace place(plan);
+    if (place.first >= place.end) return;
+    const Pack<T> slope = load_pack(dy + place.a * plan.width + place.b, N);
+    Sum<T> gradient[N];
+    for (int k = 0; k < N; ++k) gradient[k] = factor * to_float(slope[k]);
+    T* const to = dx + place.a * plan.elements + place.b;
+    for (Index r = place.first; r < place.end; r += plan.lanes) put_pack(to + r * plan.width, gradient, N, mode);
+}
+
 template <class T>
 void sum_backward(Cuda, const Broadcast& pairs, Vector<const T> dy, Sum<T> factor, Vector<T> dx, Write mode) {
     if (dx.size() == 0) return;
+    std::vector<Broadcast::Group> groups = pairs.groups();
+    const ReductionStep step(groups);
+    if (step.is_last && step.B % vector_length<T> == 0) {
+        const ReductionPlan plan(step.A, step.R, step.B, vector_length<T>);
+        launch(sum_backward_rows_kernel<T>, plan.blocks(), reduction_threads, 0, current_stream(), dy.data(), plan,
+               factor, dx.data(), mode);
+        return;
+    }
     launch(sum_backward_kernel<T>, pack_blocks<T>(dx.size()), stride_threads, 0, current_stream(), map_of_x(pairs),
            dy.data(), factor, dx.data(), dx.size(), mode);
 }
