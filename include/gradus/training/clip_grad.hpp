@@ -72,14 +72,10 @@ double clip_grad_norm(const std::vector<ParameterGroup<P, D>>& groups, double ma
     sum_of_squares(D{}, gradients, partial.template write<1>());
     double squares = 0;
     for (const double sum : partial.to_vector()) squares += sum;
-    const double norm = std::sqrt(squares);     // (1)
-    const double c = max_norm / (norm + 1e-6);  // (2)
-    if (c >= 1) return norm;                    // not where it is NaN
-    std::vector<Vector<P>> scaled;
-    for (const ParameterGroup<P, D>& group : groups)
-        for (Variable<P, D> parameter : group.parameters)
-            if (parameter.grad().defined()) scaled.push_back(parameter.mutable_grad().template write<1>());
-    scale_gradients(D{}, scaled, static_cast<P>(c));  // (3)
+    const double norm = std::sqrt(squares);                         // (1)
+    const double c = max_norm / (norm + 1e-6);                      // (2)
+    if (c >= 1) return norm;                                        // not where it is NaN
+    scale_gradients(D{}, gradients_of(groups), static_cast<P>(c));  // (3)
     return norm;
 }
 

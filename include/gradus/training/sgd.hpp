@@ -76,6 +76,16 @@ struct ParameterGroup {
     double lr_scale = 1;
 };
 
+// All gradients of the groups, to be written to. Parameters without one are passed over.
+template <FloatingElement P, Device D>
+GRADUS_COLD std::vector<Vector<P>> gradients_of(const std::vector<ParameterGroup<P, D>>& groups) {
+    std::vector<Vector<P>> gradients;
+    for (const ParameterGroup<P, D>& group : groups)
+        for (Variable<P, D> parameter : group.parameters)
+            if (parameter.grad().defined()) gradients.push_back(parameter.mutable_grad().template write<1>());
+    return gradients;
+}
+
 // Decays the weights (rank 2 and more) only, not the biases and not gamma and beta of normalisations: Jia et al. 2018,
 // arXiv 1807.11205; He T. et al. 2018, "Bag of Tricks", arXiv 1812.01187, section 3.1.
 template <FloatingElement P, Device D>

@@ -30,11 +30,7 @@ template <FloatingElement P, Device D>
 bool unscale_gradients(const std::vector<ParameterGroup<P, D>>& groups, double scale) {
     const OperationScope operation("unscale_gradients");
     Tensor<std::int64_t, D> found = Tensor<std::int64_t, D>::zeros({1});
-    std::vector<Vector<P>> gradients;
-    for (const ParameterGroup<P, D>& group : groups)
-        for (Variable<P, D> parameter : group.parameters)
-            if (parameter.grad().defined()) gradients.push_back(parameter.mutable_grad().template write<1>());
-    unscale(D{}, gradients, static_cast<P>(1 / scale), found.template write<1>());
+    unscale(D{}, gradients_of(groups), static_cast<P>(1 / scale), found.template write<1>());
     return found.to_vector()[0] == 0;
 }
 
