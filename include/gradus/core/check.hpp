@@ -102,8 +102,9 @@ inline ErrorHandler& error_handler() {
 
 }  // namespace gradus::inline GRADUS_ABI
 
-#define GRADUS_CHECK(condition, ...)             \
-    do {                                         \
-        if (!(condition)) [[unlikely]]           \
-            ::gradus::fail_check({__VA_ARGS__}); \
+// The list is named, since the front end of nvcc 13 drops the braces of one that is not, in a function template.
+#define GRADUS_CHECK(condition, ...)                                                      \
+    do {                                                                                  \
+        if (!(condition)) [[unlikely]]                                                    \
+            ::gradus::fail_check(std::initializer_list<::gradus::TextPart>{__VA_ARGS__}); \
     } while (false)

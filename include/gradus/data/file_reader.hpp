@@ -38,6 +38,7 @@ inline std::string join_path(const std::string& directory, const std::string& na
 
 class FileReader {
 public:
+    FileReader() = default;  // of no file
     static Result<FileReader> open(const std::string& path) {
         struct stat status;
         if (stat(path.c_str(), &status) != 0) return Failure{path + ": there is no such file"};
