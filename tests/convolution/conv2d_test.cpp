@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "gradus/convolution/conv2d.hpp"
+#include "worst_difference.hpp"
 
 using namespace gradus;
 
@@ -88,16 +89,12 @@ Outcome run(D device, const Case& c, const std::vector<double>& x_, const std::v
 
 void close(const char* what, const Case& c, const std::vector<double>& got, const std::vector<double>& want,
            const std::vector<double>& scale, double tolerance) {
-    double worst = 0, most = 0;
+    double most = 0;
     for (double s : scale) most = std::max(most, s);
-    for (std::size_t i = 0; i < want.size(); ++i) {
-        const double error = std::fabs(got[i] - want[i]);
-        if (!(error <= worst)) worst = error;
-    }
     INFO(what << " of N " << c.N << ", image " << c.H << "x" << c.W << ", channels " << c.C << " to " << c.O
               << ", kernel " << c.KH << "x" << c.KW << ", stride " << c.options.stride << ", padding "
               << c.options.padding << ", dilation " << c.options.dilation << ", groups " << c.options.groups);
-    CHECK(worst <= tolerance * std::max(1.0, most));
+    CHECK(worst_difference(got, want) <= tolerance * std::max(1.0, most));
 }
 
 template <class T>

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "worst_difference.hpp"
+
 using namespace gradus;
 
 namespace {
@@ -20,7 +22,7 @@ double worst_error(const Vector& vector, const Exact& exact, float from, float t
         const double y_exact = exact(static_cast<double>(x));
         if (std::abs(y_exact) < static_cast<double>(smallest) || std::abs(y_exact) > 3.4e38) continue;
         const double unit = std::ldexp(1.0, std::ilogb(y_exact) - 23);
-        worst = std::max(worst, std::abs(static_cast<double>(y[vec_floats - 1]) - y_exact) / unit);
+        worst = worse(worst, std::abs(static_cast<double>(y[vec_floats - 1]) - y_exact) / unit);
     }
     return worst;
 }

@@ -7,6 +7,7 @@
 
 #include "gradus/autograd/gradcheck.hpp"
 #include "gradus/linear/matmul_cpu.hpp"
+#include "worst_difference.hpp"
 
 using namespace gradus;
 
@@ -61,17 +62,11 @@ TEST_CASE("matmul on Cpu agrees with Reference at every size") {
         const Variable<double, Reference> exact_c = matmul(exact_a, exact_b, options);
         c.backward(dc);
         exact_c.backward(dc.as<double>().to<Reference>());
-        const auto worst = [](const Tensor<float>& fast, const Tensor<double, Reference>& exact) {
-            double largest = 0;
-            for (Index i = 0; i < fast.numel(); ++i)
-                largest = std::max(largest, std::abs(fast.read<1>()(i) - exact.read<1>()(i)));
-            return largest;
-        };
         const auto bound = [&](Index terms) { return static_cast<double>(terms * (terms + 1)) * eps; };
         INFO(M << " x " << N << " x " << K);
-        CHECK(worst(c.value(), exact_c.value()) <= bound(K));
-        CHECK(worst(a.grad(), exact_a.grad()) <= bound(N));
-        CHECK(worst(b.grad(), exact_b.grad()) <= bound(M));
+        CHECK(worst_difference(c.value(), exact_c.value()) <= bound(K));
+        CHECK(worst_difference(a.grad(), exact_a.grad()) <= bound(N));
+        CHECK(worst_difference(b.grad(), exact_b.grad()) <= bound(M));
     };
     for (const MatmulOptions& options : all_options) {
         for (const Index M : {0, 1, 7, 130})

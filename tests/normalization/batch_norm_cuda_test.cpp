@@ -13,38 +13,11 @@
 #include "gradus/nn/batch_norm2d.hpp"
 #include "gradus/nn/state_dict.hpp"
 #include "machine/emulator/emulator_checks.hpp"
+#include "normalization/batch_norm_checks.hpp"
 
 using namespace gradus;
 
 namespace {
-
-constexpr double float_eps = std::numeric_limits<float>::epsilon();
-
-template <class T, class D>
-Tensor<double, Reference> in_double(const Tensor<T, D>& x) {
-    return x.template to<Reference>().template as<double>();
-}
-double worst_difference(const Tensor<float, Cuda>& computed, const Tensor<double, Reference>& exact) {
-    const std::vector<float> a = computed.to_vector();
-    const std::vector<double> b = exact.to_vector();
-    REQUIRE(a.size() == b.size());
-    double worst = 0;  // NaN if there is one
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        const double difference = std::abs(static_cast<double>(a[i]) - b[i]);
-        if (!(difference <= worst)) worst = difference;
-    }
-    return worst;
-}
-template <class D>
-double largest(const Tensor<double, D>& x) {
-    double most = 0;
-    for (const double value : x.to_vector()) most = std::max(most, std::abs(value));
-    return most;
-}
-template <class T>
-Tensor<T, Cuda> random_tensor(const Shape& shape, double low, double high, Generator& generator) {
-    return Tensor<double>::uniform(shape, low, high, generator).as<T>().template to<Cuda>();
-}
 
 // Mean and variance of x in T against those in long double: the variance within `roundings` roundings, relative; the
 // mean within as many of the deviation, and its own rounding to Sum<T>.
@@ -72,8 +45,8 @@ void check_statistics(const Tensor<T, Cuda>& x, double roundings) {
         const double mean_bound = eps * (std::abs(exact_mean) + roundings * std::sqrt(exact_var)) + 1e-30;
         const double mean_ratio = static_cast<double>(std::abs(means[i] - exact)) / mean_bound;
         const double var_ratio = std::abs(vars[i] - exact_var) / (roundings * eps * exact_var + 1e-30);
-        if (!(mean_ratio <= worst_mean)) worst_mean = mean_ratio;
-        if (!(var_ratio <= worst_var)) worst_var = var_ratio;
+        worst_mean = worse(worst_mean, mean_ratio);
+        worst_var = worse(worst_var, var_ratio);
     }
     CAPTURE(M);
     CAPTURE(C);
@@ -113,20 +86,20 @@ TEST_CASE("statistics on Cuda: means far above the deviation, odd channels, seve
     Generator generator{5, 0, 0};
     for (const Index C : {1, 3, 7, 8, 24, 64, 130, 257})
         for (const Index M : {2, 7, 37, 300, 5000}) {
-            check_statistics(random_tensor<float>({M, C}, -1, 3, generator), 50);
-            check_statistics(random_tensor<float>({M, C}, 999, 1001, generator), 50);
-            check_statistics(random_tensor<float>({M, C}, -300'001, -300'000, generator), 50);
+            check_statistics(random_tensor<float, Cuda>({M, C}, -1, 3, generator), 50);
+            check_statistics(random_tensor<float, Cuda>({M, C}, 999, 1001, generator), 50);
+            check_statistics(random_tensor<float, Cuda>({M, C}, -300'001, -300'000, generator), 50);
             if (M > 300) continue;
-            check_statistics(random_tensor<double>({M, C}, 1e6, 1e6 + 1, generator), 50);
-            check_statistics(random_tensor<Half>({M, C}, 100, 102, generator), 50);
-            check_statistics(random_tensor<BFloat16>({M, C}, 1, 3, generator), 50);
+            check_statistics(random_tensor<double, Cuda>({M, C}, 1e6, 1e6 + 1, generator), 50);
+            check_statistics(random_tensor<Half, Cuda>({M, C}, 100, 102, generator), 50);
+            check_statistics(random_tensor<BFloat16, Cuda>({M, C}, 1, 3, generator), 50);
         }
 }
 
 TEST_CASE("statistics on Cuda: a first row unlike all others") {
     Generator generator{6, 0, 0};
     for (const Index M : {40, 3000}) {
-        std::vector<float> values = random_tensor<float>({M, 8}, 999, 1001, generator).to_vector();
+        std::vector<float> values = random_tensor<float, Cuda>({M, 8}, 999, 1001, generator).to_vector();
         std::fill_n(values.begin(), 8, 0.0f);
         // Its share is (1000 / sigma)^2 / M of the variance; k of the bound is sqrt(M) at most.
         check_statistics(Tensor<float, Cuda>::from({M, 8}, values), 50 * std::sqrt(static_cast<double>(M)));
@@ -146,78 +119,15 @@ TEST_CASE("statistics on Cuda: equal values have the variance 0, a NaN stays in 
     }
 }
 
-// The steps one by one, with the bounds of batch_norm_test.cpp.
 TEST_CASE("batch norm on Cuda agrees with Reference in double") {
     Generator generator{5, 0, 0};
     for (const Index C : {1, 3, 10, 16, 24, 130})
-        for (const Index M : {2, 37, 300, 3000}) {
-            CAPTURE(C);
-            CAPTURE(M);
-            const Tensor<float, Cuda> x = random_tensor<float>({M, C}, -1, 3, generator),
-                                      shortcut = random_tensor<float>({M, C}, -1, 1, generator),
-                                      dy = random_tensor<float>({M, C}, -1, 1, generator),
-                                      gamma = random_tensor<float>({C}, .5, 2, generator),
-                                      beta = random_tensor<float>({C}, -1, 1, generator);
-            const Tensor<double, Reference> x2 = in_double(x), shortcut2 = in_double(shortcut), dy2 = in_double(dy),
-                                            gamma2 = in_double(gamma), beta2 = in_double(beta);
-            Tensor<float, Cuda> mean({C}), var({C}), rstd({C}), y({M, C}), dgamma({C}), dbeta({C});
-            Tensor<double, Reference> y2({M, C}), dgamma2({C}), dbeta2({C});
-            batch_norm_statistics(Cuda{}, x.read<2>(), mean.write<1>(), var.write<1>());
-            batch_norm_rstd(Cuda{}, var.read<1>(), 1e-5, rstd.write<1>());
-            const Tensor<double, Reference> mean2 = in_double(mean), rstd2 = in_double(rstd);
-            const BatchNormChannels<float> by{gamma.read<1>(), beta.read<1>(), mean.read<1>(), rstd.read<1>()};
-            const BatchNormChannels<double> by2{gamma2.read<1>(), beta2.read<1>(), mean2.read<1>(), rstd2.read<1>()};
-            const Matrix<const float> none(nullptr, {0, 0});
-            const Matrix<const double> none2(nullptr, {0, 0});
-            for (const bool with_shortcut : {false, true})
-                for (const bool relu : {false, true}) {
-                    batch_norm_forward(Cuda{}, x.read<2>(), with_shortcut ? shortcut.read<2>() : none, by, relu,
-                                       y.write<2>());
-                    batch_norm_forward(Reference{}, x2.read<2>(), with_shortcut ? shortcut2.read<2>() : none2, by2,
-                                       relu, y2.write<2>());
-                    CHECK(worst_difference(y, y2) <= 3 * float_eps * (2 * 4 * largest(rstd2) + 2));
-                    y2 = in_double(y);
-
-                    // Without a shortcut Cuda finds the mask from x, and it must be the sign of its own y.
-                    const BatchNormSaved<float> saved{x.read<2>(), with_shortcut ? y.read<2>() : none, by, relu};
-                    const BatchNormSaved<double> saved2{x2.read<2>(), y2.read<2>(), by2, relu};
-                    batch_norm_backward_sums(Cuda{}, saved, dy.read<2>(), dgamma.write<1>(), dbeta.write<1>());
-                    batch_norm_backward_sums(Reference{}, saved2, dy2.read<2>(), dgamma2.write<1>(), dbeta2.write<1>());
-                    const double sum = static_cast<double>(M) * float_eps * 4;
-                    CHECK(worst_difference(dbeta, dbeta2) <= sum);
-                    CHECK(worst_difference(dgamma, dgamma2) <= sum * 4 * largest(rstd2));
-
-                    dgamma2 = in_double(dgamma);
-                    dbeta2 = in_double(dbeta);
-                    for (const Write mode : {Write::overwrite, Write::add}) {
-                        Tensor<float, Cuda> dx = shortcut.clone(), ds = x.clone();
-                        Tensor<double, Reference> dx2 = in_double(dx), ds2 = in_double(ds);
-                        batch_norm_backward(Cuda{}, saved, dy.read<2>(), dgamma.read<1>(), dbeta.read<1>(),
-                                            1 / static_cast<float>(M), dx.write<2>(), mode, ds.write<2>(), mode);
-                        batch_norm_backward(Reference{}, saved2, dy2.read<2>(), dgamma2.read<1>(), dbeta2.read<1>(),
-                                            1 / static_cast<double>(M), dx2.write<2>(), mode, ds2.write<2>(), mode);
-                        const double xhat = 4 * largest(rstd2), scale = 2 * largest(rstd2) * (2 + xhat * xhat) + 1;
-                        CHECK(worst_difference(dx, dx2) <= 4 * float_eps * scale);
-                        CHECK(worst_difference(ds, ds2) <= 4 * float_eps * 3);
-
-                        // dx and dshortcut are one matrix: their sum.
-                        Tensor<float, Cuda> both = shortcut.clone();
-                        Tensor<double, Reference> both2 = in_double(both);
-                        batch_norm_backward(Cuda{}, saved, dy.read<2>(), dgamma.read<1>(), dbeta.read<1>(),
-                                            1 / static_cast<float>(M), both.write<2>(), mode, both.write<2>(),
-                                            Write::add);
-                        batch_norm_backward(Reference{}, saved2, dy2.read<2>(), dgamma2.read<1>(), dbeta2.read<1>(),
-                                            1 / static_cast<double>(M), both2.write<2>(), mode, both2.write<2>(),
-                                            Write::add);
-                        CHECK(worst_difference(both, both2) <= 4 * float_eps * (scale + 3));
-                    }
-                }
-        }
+        for (const Index M : {2, 37, 300, 3000}) check_agrees_with_reference<Cuda>(M, C, generator);
 }
 
 TEST_CASE("batch norm on Cuda: only the gradient that is asked for; no rows") {
     Generator generator{4, 0, 0};
-    const Tensor<float, Cuda> values = random_tensor<float>({6, 5}, -1, 1, generator), dy = values.clone();
+    const Tensor<float, Cuda> values = random_tensor<float, Cuda>({6, 5}, -1, 1, generator), dy = values.clone();
     BatchNorm2d<float, Cuda> layer(5, {.relu = true});
     const Variable<float, Cuda> constant(values), shortcut(values, true);  // x needs no gradient, the shortcut does
     layer(constant, shortcut).backward(dy);
@@ -232,7 +142,7 @@ TEST_CASE("batch norm on Cuda: only the gradient that is asked for; no rows") {
 
 TEST_CASE("batch norm on Cuda: a slice that is not aligned to a pack") {
     Generator generator{7, 0, 0};
-    const Tensor<float, Cuda> whole = random_tensor<float>({1700}, -1, 1, generator);
+    const Tensor<float, Cuda> whole = random_tensor<float, Cuda>({1700}, -1, 1, generator);
     for (Index begin = 0; begin < 5; ++begin) {
         const Tensor<float, Cuda> x = whole.slice(begin, begin + 1600).reshape({200, 8});
         check_statistics(x, 50);
@@ -244,14 +154,14 @@ TEST_CASE("batch norm on Cuda: a slice that is not aligned to a pack") {
         const Variable<float, Reference> y2 = expected(in2);
         y.backward(x);
         y2.backward(x.to<Reference>());
-        CHECK(worst_difference(y.value(), in_double(y2.value())) <= 1e-5);
-        CHECK(worst_difference(in.grad(), in_double(in2.grad())) <= 1e-5);
+        CHECK(worst_difference(y.value(), y2.value()) <= 1e-5);
+        CHECK(worst_difference(in.grad(), in2.grad()) <= 1e-5);
     }
 }
 
 TEST_CASE("batch norm on Cuda: the same bits in every order of threads") {
     Generator generator{7, 0, 0};
-    const Tensor<float, Cuda> x = random_tensor<float>({3, 20, 20, 24}, -1, 1, generator), dy = x.clone();
+    const Tensor<float, Cuda> x = random_tensor<float, Cuda>({3, 20, 20, 24}, -1, 1, generator), dy = x.clone();
     std::vector<float> y, dx, dgamma;
     in_every_order([&] {
         BatchNorm2d<float, Cuda> layer(24, {.relu = true});
@@ -271,15 +181,15 @@ TEST_CASE("batch norm on Cuda: the same bits in every order of threads") {
 
 TEST_CASE("BatchNorm2d on Cuda: running statistics, evaluation and the state of another device") {
     Generator generator{8, 0, 0};
-    const Tensor<float, Cuda> x = random_tensor<float>({4, 5, 5, 6}, -2, 2, generator);
+    const Tensor<float, Cuda> x = random_tensor<float, Cuda>({4, 5, 5, 6}, -2, 2, generator);
     BatchNorm2d<float, Cuda> layer(6);
     BatchNorm2d<float, Reference> expected(6), loaded(6);
     for (int step = 0; step < 3; ++step) {
         layer(Variable<float, Cuda>(x));
         expected(Variable<float, Reference>(x.to<Reference>()));
     }
-    CHECK(worst_difference(layer.running_mean, in_double(expected.running_mean)) <= 1e-6);
-    CHECK(worst_difference(layer.running_var, in_double(expected.running_var)) <= 1e-5);
+    CHECK(worst_difference(layer.running_mean, expected.running_mean) <= 1e-6);
+    CHECK(worst_difference(layer.running_var, expected.running_var) <= 1e-5);
 
     load_state_dict(loaded, state_dict(layer));  // from Cuda to Reference
     CHECK(loaded.running_var.to_vector() == layer.running_var.to_vector());
@@ -291,5 +201,5 @@ TEST_CASE("BatchNorm2d on Cuda: running statistics, evaluation and the state of 
     loaded.eval();
     const Variable<float, Cuda> y = layer(Variable<float, Cuda>(x));
     const Variable<float, Reference> y2 = loaded(Variable<float, Reference>(x.to<Reference>()));
-    CHECK(worst_difference(y.value(), in_double(y2.value())) <= 1e-5);
+    CHECK(worst_difference(y.value(), y2.value()) <= 1e-5);
 }

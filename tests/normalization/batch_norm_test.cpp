@@ -10,10 +10,13 @@
 
 #include "gradus/autograd/gradcheck.hpp"
 #include "gradus/normalization/batch_norm_cpu.hpp"
+#include "normalization/batch_norm_checks.hpp"
 
 using namespace gradus;
 
 namespace {
+
+using Values = std::vector<double>;
 
 // Parameters and running statistics of C channels, as a layer would hold them.
 template <class T, class D>
@@ -53,32 +56,6 @@ Variable<T, D> fixture_x() {
     return Variable<T, D>(fixture_tensor<T, D>({1, 2, 3, 4, 5, 6, 7, 8, 18, 20, 22, 24, 26, 28, 30, 32}), true);
 }
 
-template <class T, class D>
-double worst_difference(const Tensor<T, D>& x, const std::vector<double>& expected) {
-    const std::vector<T> values = x.to_vector();
-    REQUIRE(values.size() == expected.size());
-    double worst = 0;
-    for (std::size_t i = 0; i < values.size(); ++i)
-        worst = std::max(worst, std::abs(static_cast<double>(values[i]) - expected[i]));
-    return worst;
-}
-template <class T, class D>
-double largest(const Tensor<T, D>& x) {
-    return worst_difference(x, std::vector<double>(static_cast<std::size_t>(x.numel()), 0.0));
-}
-
-template <class T>
-Tensor<double, Reference> in_double(const Tensor<T, Cpu>& x) {
-    return x.template to<Reference>().template as<double>();
-}
-
-template <class T>
-Tensor<T> random_tensor(const Shape& shape, double low, double high, Generator& generator) {
-    return Tensor<double>::uniform(shape, low, high, generator).as<T>();
-}
-
-constexpr double float_eps = 1.0 / (1 << 24);  // half a unit in the last place of 1
-
 }  // namespace
 
 TEST_CASE_TEMPLATE("batch norm in training: PyTorch's values", D, Reference, Cpu) {
@@ -89,10 +66,11 @@ TEST_CASE_TEMPLATE("batch norm in training: PyTorch's values", D, Reference, Cpu
     Tensor<double, D> mean({4}), var({4});
     batch_norm_statistics(D{}, fixture_x<double, D>().value().template read<2>(), mean.template write<1>(),
                           var.template write<1>());
-    CHECK(worst_difference(mean, {10.25, 13.25, 16.25, 19.25}) < 1e-12);
-    CHECK(worst_difference(var, {77.1875, 95.6875, 116.1875, 138.6875}) < 1e-12);
-    CHECK(worst_difference(layer.running_mean, {1.025, 1.325, 1.625, 1.925}) < 1e-12);
-    CHECK(worst_difference(layer.running_var, {11.19166667, 13.65833333, 16.39166667, 19.39166667}) < 5e-9);
+    CHECK(worst_difference(mean.to_vector(), Values{10.25, 13.25, 16.25, 19.25}) < 1e-12);
+    CHECK(worst_difference(var.to_vector(), Values{77.1875, 95.6875, 116.1875, 138.6875}) < 1e-12);
+    CHECK(worst_difference(layer.running_mean.to_vector(), Values{1.025, 1.325, 1.625, 1.925}) < 1e-12);
+    CHECK(worst_difference(layer.running_var.to_vector(), Values{11.19166667, 13.65833333, 16.39166667, 19.39166667}) <
+          5e-9);
 
     layer.train(fixture_x<double, D>());
     CHECK(std::abs(layer.running_mean.to_vector()[0] - 1.9475) < 1e-12);
@@ -110,9 +88,10 @@ TEST_CASE_TEMPLATE("batch norm backward: PyTorch's values", D, Reference, Cpu) {
     std::vector<double> dy(16);
     for (int i = 0; i < 16; ++i) dy[static_cast<std::size_t>(i)] = (i + 1) % 5;
     layer.train(x).backward(fixture_tensor<double, D>(dy));
-    CHECK(worst_difference(x.grad(), nhwc({-.06746377, .04442286, -.10309661, .1213923, -.01866434, .02113461,
-                                           -.04285899, .04901999, .24110003, -.21805912, -.13140816, .11311247,
-                                           -.0178409, .01537063, -.05250228, .04634129})) < 5e-9);
+    CHECK(
+        worst_difference(x.grad().to_vector(), nhwc({-.06746377, .04442286, -.10309661, .1213923, -.01866434, .02113461,
+                                                     -.04285899, .04901999, .24110003, -.21805912, -.13140816,
+                                                     .11311247, -.0178409, .01537063, -.05250228, .04634129})) < 5e-9);
     const std::vector<double> dx = x.grad().to_vector();
     for (std::size_t c = 0; c < 4; ++c)  // y does not change when all of a channel does
         CHECK(std::abs(dx[c] + dx[c + 4] + dx[c + 8] + dx[c + 12]) < 1e-15);
@@ -149,7 +128,7 @@ TEST_CASE_TEMPLATE("batch norm gradients: all inputs, every mix of ReLU and shor
 
 TEST_CASE("batch norm backward writes only what is asked for, and adds to what is there") {
     Generator generator{4, 0, 0};
-    const Tensor<float> values = random_tensor<float>({6, 5}, -1, 1, generator), dy = values.clone();
+    const Tensor<float> values = random_tensor<float, Cpu>({6, 5}, -1, 1, generator), dy = values.clone();
     Layer<float, Cpu> layer(5);
     const Variable<float> x(values, true);
     layer.train(x, {.relu = true}).backward(dy);
@@ -170,74 +149,22 @@ TEST_CASE("batch norm backward writes only what is asked for, and adds to what i
 
 TEST_CASE("batch norm on Cpu agrees with Reference in double") {
     Generator generator{5, 0, 0};
-    const Index channels[] = {1, 3, 10, 16, 24, 64, 130}, rows[] = {2, 7, 37, 300, 5000};
-    for (const Index C : channels)
-        for (const Index M : rows) {
-            CAPTURE(C);
-            CAPTURE(M);
-            const Tensor<float> x = random_tensor<float>({M, C}, -1, 3, generator),
-                                shortcut = random_tensor<float>({M, C}, -1, 1, generator),
-                                dy = random_tensor<float>({M, C}, -1, 1, generator),
-                                gamma = random_tensor<float>({C}, .5, 2, generator),
-                                beta = random_tensor<float>({C}, -1, 1, generator);
-            const Tensor<double, Reference> x2 = in_double(x), shortcut2 = in_double(shortcut), dy2 = in_double(dy),
-                                            gamma2 = in_double(gamma), beta2 = in_double(beta);
-            Tensor<float> mean({C}), var({C}), rstd({C}), y({M, C}), dgamma({C}), dbeta({C});
-            Tensor<double, Reference> mean2({C}), var2({C}), y2({M, C}), dgamma2({C}), dbeta2({C});
+    for (const Index C : {1, 3, 10, 16, 24, 64, 130})
+        for (const Index M : {2, 7, 37, 300, 5000}) {
+            const Tensor<float> x = random_tensor<float, Cpu>({M, C}, -1, 3, generator);
+            Tensor<float> mean({C}), var({C});
+            Tensor<double, Reference> mean2({C}), var2({C});
             batch_norm_statistics(Cpu{}, x.read<2>(), mean.write<1>(), var.write<1>());
-            batch_norm_statistics(Reference{}, x2.read<2>(), mean2.write<1>(), var2.write<1>());
-            CHECK(worst_difference(mean, mean2.to_vector()) <= 4 * float_eps * largest(mean2));
-            CHECK(worst_difference(var, var2.to_vector()) <= 20 * float_eps * largest(var2));
-
-            // From here both get the same statistics, and the same y, whose sign is the mask.
-            batch_norm_rstd(Cpu{}, var.read<1>(), 1e-5, rstd.write<1>());
-            mean2 = in_double(mean);
-            const Tensor<double, Reference> rstd2 = in_double(rstd);
-            const BatchNormChannels<float> by{gamma.read<1>(), beta.read<1>(), mean.read<1>(), rstd.read<1>()};
-            const BatchNormChannels<double> by2{gamma2.read<1>(), beta2.read<1>(), mean2.read<1>(), rstd2.read<1>()};
-            const Matrix<const float> none(nullptr, {0, 0});
-            const Matrix<const double> none2(nullptr, {0, 0});
-            for (const bool with_shortcut : {false, true})
-                for (const bool relu : {false, true}) {
-                    batch_norm_forward(Cpu{}, x.read<2>(), with_shortcut ? shortcut.read<2>() : none, by, relu,
-                                       y.write<2>());
-                    batch_norm_forward(Reference{}, x2.read<2>(), with_shortcut ? shortcut2.read<2>() : none2, by2,
-                                       relu, y2.write<2>());
-                    // At most 6 roundings, of numbers no larger than |gamma xhat| + |beta| + |shortcut|.
-                    CHECK(worst_difference(y, y2.to_vector()) <= 6 * float_eps * (2 * 4 * largest(rstd2) + 2));
-                    y2 = in_double(y);
-
-                    // Without a shortcut Cpu finds the mask from x, and it must be the sign of its own y.
-                    const BatchNormSaved<float> saved{x.read<2>(), with_shortcut ? y.read<2>() : none, by, relu};
-                    const BatchNormSaved<double> saved2{x2.read<2>(), y2.read<2>(), by2, relu};
-                    batch_norm_backward_sums(Cpu{}, saved, dy.read<2>(), dgamma.write<1>(), dbeta.write<1>());
-                    batch_norm_backward_sums(Reference{}, saved2, dy2.read<2>(), dgamma2.write<1>(), dbeta2.write<1>());
-                    // sum |a||b| is at most M * 1 * 4 rstd; a float sum runs over at most 128 rows.
-                    const double sum = static_cast<double>(M) * float_eps * 8;
-                    CHECK(worst_difference(dbeta, dbeta2.to_vector()) <= sum);
-                    CHECK(worst_difference(dgamma, dgamma2.to_vector()) <= sum * 4 * largest(rstd2));
-
-                    dgamma2 = in_double(dgamma);
-                    dbeta2 = in_double(dbeta);
-                    for (const Write mode : {Write::overwrite, Write::add}) {
-                        Tensor<float> dx = shortcut.clone(), ds = x.clone();
-                        Tensor<double, Reference> dx2 = in_double(dx), ds2 = in_double(ds);
-                        batch_norm_backward(Cpu{}, saved, dy.read<2>(), dgamma.read<1>(), dbeta.read<1>(),
-                                            1 / static_cast<float>(M), dx.write<2>(), mode, ds.write<2>(), mode);
-                        batch_norm_backward(Reference{}, saved2, dy2.read<2>(), dgamma2.read<1>(), dbeta2.read<1>(),
-                                            1 / static_cast<double>(M), dx2.write<2>(), mode, ds2.write<2>(), mode);
-                        // (7) has three terms, each below gamma*rstd * (1 + xhat^2); about 8 roundings.
-                        const double xhat = 4 * largest(rstd2), scale = 2 * largest(rstd2) * (2 + xhat * xhat) + 1;
-                        CHECK(worst_difference(dx, dx2.to_vector()) <= 8 * float_eps * scale);
-                        CHECK(worst_difference(ds, ds2.to_vector()) <= 8 * float_eps * 3);
-                    }
-                }
+            batch_norm_statistics(Reference{}, in_double(x).read<2>(), mean2.write<1>(), var2.write<1>());
+            CHECK(worst_difference(mean, mean2) <= 4 * float_eps * largest(mean2));
+            CHECK(worst_difference(var, var2) <= 20 * float_eps * largest(var2));
+            check_agrees_with_reference<Cpu>(M, C, generator);
         }
 }
 
 TEST_CASE("batch norm gives the same bits with any number of threads") {
     Generator generator{7, 0, 0};
-    const Tensor<float> x = random_tensor<float>({3, 70, 70, 24}, -1, 1, generator), dy = x.clone();
+    const Tensor<float> x = random_tensor<float, Cpu>({3, 70, 70, 24}, -1, 1, generator), dy = x.clone();
     std::vector<float> y, dx, dgamma;
     const int before = thread_count();
     for (const int threads : {1, 2, 3}) {
@@ -260,7 +187,8 @@ TEST_CASE("batch norm gives the same bits with any number of threads") {
 
 TEST_CASE_TEMPLATE("batch norm on 16-bit activations keeps float statistics", T, Half, BFloat16) {
     Generator generator{8, 0, 0};
-    const Tensor<T> x = random_tensor<T>({40, 10}, -2, 2, generator), dy = random_tensor<T>({40, 10}, -1, 1, generator);
+    const Tensor<T> x = random_tensor<T, Cpu>({40, 10}, -2, 2, generator),
+                    dy = random_tensor<T, Cpu>({40, 10}, -1, 1, generator);
     Layer<T, Cpu> layer(10);
     Layer<double, Reference> exact(10);
     const Variable<T> in(x, true);
@@ -270,10 +198,10 @@ TEST_CASE_TEMPLATE("batch norm on 16-bit activations keeps float statistics", T,
     y.backward(dy);
     y2.backward(in_double(dy));
     const double eps = std::is_same_v<T, Half> ? 1.0 / (1 << 11) : 1.0 / (1 << 8);  // one rounding to T
-    CHECK(worst_difference(y.value(), y2.value().to_vector()) <= eps * largest(y2.value()) * 1.01);
-    CHECK(worst_difference(in.grad(), in2.grad().to_vector()) <= eps * largest(in2.grad()) * 1.01);
-    CHECK(worst_difference(layer.gamma.grad(), exact.gamma.grad().to_vector()) <= 40 * 8 * float_eps);
-    CHECK(worst_difference(layer.running_var, exact.running_var.to_vector()) <= 20 * float_eps);
+    CHECK(worst_difference(y.value(), y2.value()) <= eps * largest(y2.value()) * 1.01);
+    CHECK(worst_difference(in.grad(), in2.grad()) <= eps * largest(in2.grad()) * 1.01);
+    CHECK(worst_difference(layer.gamma.grad(), exact.gamma.grad()) <= 40 * 8 * float_eps);
+    CHECK(worst_difference(layer.running_var, exact.running_var) <= 20 * float_eps);
 }
 
 TEST_CASE("batch norm passes a NaN on, and keeps one node's tensors alive, no more") {

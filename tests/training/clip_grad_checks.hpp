@@ -9,6 +9,7 @@
 
 #include "gradus/core/random.hpp"
 #include "gradus/training/clip_grad.hpp"
+#include "worst_difference.hpp"
 
 template <class P, class D>
 gradus::Variable<P, D> with_gradient(const std::vector<double>& gradient) {
@@ -72,9 +73,6 @@ inline const std::vector<gradus::Index> clip_sizes = {
 // Sums of at most 16,384 + 5 positive numbers in double are right to so many times 2^-53: 1.8e-12.
 inline void check_agrees(const Clipped& fast, const Clipped& slow) {
     CHECK(fast.norm == doctest::Approx(slow.norm).epsilon(4e-12));
-    REQUIRE(fast.gradients.size() == slow.gradients.size());
-    float worst = 0;
-    for (std::size_t i = 0; i < fast.gradients.size(); ++i)
-        worst = std::max(worst, std::abs(fast.gradients[i] - slow.gradients[i]));
-    CHECK(worst <= 1.2e-7f);  // of values up to 0.5: the factor may be rounded to its neighbour, and the product too
+    // Values up to 0.5: the factor may be rounded to its neighbour, and the product too.
+    CHECK(worst_difference(fast.gradients, slow.gradients) <= 1.2e-7);
 }

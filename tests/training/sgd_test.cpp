@@ -5,68 +5,21 @@
 
 #include <cmath>
 
+#include "training/sgd_checks.hpp"
+
 using namespace gradus;
 
-namespace {
-
-// A parameter of shape (1), w = 1, with the gradients .5 -.3 .2 .1 -.4 at rate 0.1.
-template <class P, class D>
-std::vector<double> trajectory(const SgdConfig& config, double weight_decay) {
-    const Variable<P, D> w(Tensor<P, D>::ones({1}), true);
-    Sgd<P, D> sgd({{{w}, weight_decay}}, config);
-    std::vector<double> values;
-    for (const double g : {0.5, -0.3, 0.2, 0.1, -0.4}) {
-        Variable<P, D>(w).mutable_grad() = Tensor<P, D>::full({1}, static_cast<P>(g));
-        sgd.step(0.1);
-        values.push_back(static_cast<double>(w.value().item()));
-    }
-    return values;
-}
-
-template <class P, class D>
-void check_trajectory(const SgdConfig& config, double weight_decay, const std::vector<double>& expected) {
-    const std::vector<double> values = trajectory<P, D>(config, weight_decay);
-    const double tolerance = sizeof(P) == 8 ? 5e-11 : 3e-7;  // the table has 10 digits; 5 float steps of values near 1
-    for (std::size_t i = 0; i < expected.size(); ++i) CHECK(std::abs(values[i] - expected[i]) <= tolerance);
-}
-
-// Weights that gradients pull apart, in shapes with and without a tail and above one task of the pool.
-template <class D>
-std::vector<float> run(Index size, const SgdConfig& config, double weight_decay) {
-    Generator generator{7, 0, 0};
-    Variable<float, D> w(Tensor<float, D>::randn({size}, generator), true);
-    Sgd<float, D> sgd({{{w}, weight_decay, 0.5}}, config);
-    for (int i = 0; i < 3; ++i) {
-        w.mutable_grad() = Tensor<float, D>::randn({size}, generator);
-        sgd.step(0.1);
-    }
-    return w.value().to_vector();
-}
-
-}  // namespace
-
-// The values that PyTorch 1.13 gives in double.
 TEST_CASE_TEMPLATE("SGD takes PyTorch's steps", D, Reference, Cpu) {
-    const auto check = [](const SgdConfig& config, double decay, const std::vector<double>& expected) {
-        check_trajectory<double, D>(config, decay, expected);
-        check_trajectory<float, D>(config, decay, expected);
-    };
-    check({}, 0, {.95, .98, .96, .95, .99});
-    check({}, .01, {.949, .978051, .957072949, .9461158761, .9851697602});
-    check({.momentum = .9}, 0, {.95, .935, .9015, .86135, .865215});
-    check({.momentum = .9, .dampening = .9}, 0, {.95, .908, .8682, .83138, .802242});
-    check({.momentum = .9, .nesterov = true}, 0, {.905, .9215, .87135, .825215, .8686935});
-    check({.momentum = .9, .nesterov = true}, .01, {.9031, .91707411, .8637211582, .8138877981, .8532687362});
+    check_pytorch_steps<double, D>();
+    check_pytorch_steps<float, D>();
 }
 
 TEST_CASE("SGD on Cpu agrees with Reference at every size") {
     for (const Index size : {0, 1, 15, 16, 17, 37, 70001}) {
         for (const SgdConfig& config :
              {SgdConfig{}, SgdConfig{.momentum = 0.9}, SgdConfig{.momentum = 0.9, .nesterov = true}}) {
-            const std::vector<float> fast = run<Cpu>(size, config, 1e-2), slow = run<Reference>(size, config, 1e-2);
-            float worst = 0;
-            for (std::size_t i = 0; i < fast.size(); ++i) worst = std::max(worst, std::abs(fast[i] - slow[i]));
-            CHECK(worst <= 4e-6f);  // 3 steps, a few roundings each, of values below 8: 8 eps * 4
+            const auto fast = three_steps<float, Cpu>(size, 0, config);
+            CHECK(worst_difference(fast, three_steps<float, Reference>(size, 0, config)) <= three_steps_error);
         }
     }
 }
@@ -75,10 +28,10 @@ TEST_CASE("SGD gives the same bits with any number of threads") {
     const int before = thread_count();
     const SgdConfig config{.momentum = 0.9, .nesterov = true};
     set_threads(1);
-    const std::vector<float> alone = run<Cpu>(300007, config, 1e-2);
+    const std::vector<float> alone = three_steps<float, Cpu>(300007, 0, config);
     for (const int threads : {2, 3, 7}) {
         set_threads(threads);
-        CHECK(run<Cpu>(300007, config, 1e-2) == alone);
+        CHECK(three_steps<float, Cpu>(300007, 0, config) == alone);
     }
     set_threads(before);
 }

@@ -10,6 +10,8 @@
 #include <limits>
 #include <vector>
 
+#include "worst_difference.hpp"
+
 using namespace gradus;
 
 namespace {
@@ -47,8 +49,7 @@ void compare(Index M, Index N, Index K, Transpose ta, Transpose tb, Write mode, 
                 magnitude += std::fabs(product);
             }
             most = std::max(most, magnitude);
-            const double error = std::fabs(c.at(i, j) - sum);
-            if (!(error <= worst)) worst = error;
+            worst = worse(worst, std::fabs(c.at(i, j) - sum));
         }
     INFO("M " << M << ", N " << N << ", K " << K);
     CHECK(worst <= eps * most);
