@@ -28,4 +28,11 @@ TEST_CASE("tensor cores: which types") {
     CHECK(has_tensor_cores<BFloat16>());
     CHECK(!has_tensor_cores<float>());
     CHECK(!has_tensor_cores<double>());
+    // What counts is what the kernels were compiled for. A program for compute_75 runs on a later card too, but there
+    // its kernels for BFloat16 are empty.
+    CHECK(tensor_cores_take<Half>(75));
+    CHECK(!tensor_cores_take<BFloat16>(75));
+    CHECK(tensor_cores_take<BFloat16>(80));
+    CHECK(tensor_cores_take<BFloat16>(kernel_architecture(conv2d_gemm_kernel<BFloat16, true>)) ==
+          has_tensor_cores<BFloat16>());
 }

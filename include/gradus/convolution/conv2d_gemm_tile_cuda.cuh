@@ -19,13 +19,18 @@
 
 namespace gradus::inline GRADUS_ABI {
 
-// A card's tensor cores take BFloat16 from sm_80 on. This is about the card that a kernel is compiled for.
+// Whether the tensor cores of an architecture, 75 for sm_75, take T: Half from sm_70 on, BFloat16 from sm_80 on.
+template <class T>
+constexpr bool tensor_cores_take(int architecture) {
+    return (std::is_same_v<T, Half> && architecture >= 70) || (std::is_same_v<T, BFloat16> && architecture >= 80);
+}
+// Of the architecture that a kernel is compiled for.
 template <class T>
 inline constexpr bool compiled_for_tensor_cores =
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
-    std::is_same_v<T, Half>;
+#if defined(__CUDA_ARCH__)
+    tensor_cores_take<T>(__CUDA_ARCH__ / 10);
 #else
-    std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
+    tensor_cores_take<T>(80);
 #endif
 
 inline constexpr int conv_gemm_threads = 128;

@@ -7,7 +7,7 @@
 //          Rung 3 writes cols to memory and reads it back, KH*KW times x each way. Here a tile of it is made in shared
 //          memory when it is due (conv2d_gemm_loader_cuda.cuh) and goes from there to the tensor cores, in 16 bits with
 //          float accumulators (conv2d_gemm_tile_cuda.cuh).
-// Types    Half; BFloat16 on cards from sm_80 on.
+// Types    Half; BFloat16 on cards from sm_80 on, in a program that is compiled for them.
 // Deviates weights are rounded to T first (packed, once for each call), as mixed precision has it. Everything else is
 //          float until the result is stored.
 // Cost     Half, 3x3, 64 to 64 channels, 32 images of 56x56: 7.4 GFLOP; x and y are 13 MB each, so 288 FLOP a byte of
@@ -18,28 +18,12 @@
 #pragma once
 
 #include "gradus/convolution/conv2d_gemm_loader_cuda.cuh"
+#include "gradus/machine/cuda/card.hpp"
 
 namespace gradus::inline GRADUS_ABI {
 
 template <class T>
 inline constexpr bool is_tensor_core_element = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
-
-// Whether this card's tensor cores take T.
-template <class T>
-bool has_tensor_cores() {
-    if constexpr (!is_tensor_core_element<T>) {
-        return false;
-    } else {
-        static const int major = [] {
-            int device = 0, value = 0;
-            check_cuda(cudaGetDevice(&device), "cudaGetDevice");
-            check_cuda(cudaDeviceGetAttribute(&value, cudaDevAttrComputeCapabilityMajor, device),
-                       "cudaDeviceGetAttribute");
-            return value;
-        }();
-        return major >= (std::is_same_v<T, Half> ? 7 : 8);
-    }
-}
 
 // Whether pixels and depth can be counted in int, and the grid has room.
 inline bool implicit_gemm_fits(const Conv2dCorrelation& shape) {
@@ -107,6 +91,18 @@ __global__ void __launch_bounds__(conv_gemm_threads)
                               shape.weight_offset(u, v) + c;
         for (int o = o0; o < min(o0 + conv_gemm_columns, shape.out); ++o)
             put_element(target[o * shape.weight_out], sums[(o - o0) * Tiles::sum_pitch], mode);
+    }
+}
+
+// Whether the kernels above take T. It asks what they were compiled for, not the card: in a program for compute_75 alone,
+// which is what nvcc makes without -arch, those of BFloat16 are empty, and a later card would run them.
+template <class T>
+bool has_tensor_cores() {
+    if constexpr (!is_tensor_core_element<T>) {
+        return false;
+    } else {
+        static const int architecture = kernel_architecture(conv2d_gemm_kernel<T, true>);
+        return tensor_cores_take<T>(architecture);
     }
 }
 

@@ -97,6 +97,19 @@ inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, 
     return cudaSuccess;
 }
 
+// Of what the toolkit's has: the architecture that a kernel was compiled for, 80 for compute_80, and the one whose
+// machine code runs. On a card the second may be newer, where the driver translates.
+struct cudaFuncAttributes {
+    int ptxVersion, binaryVersion;
+};
+template <class Function>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, Function*) {
+    cudaDeviceProp properties;
+    const cudaError_t error = cudaGetDeviceProperties(&properties, 0);
+    attributes->ptxVersion = attributes->binaryVersion = 10 * properties.major + properties.minor;
+    return error;
+}
+
 // How much dynamic shared memory a kernel may ask for: without this call static and dynamic together 48 KB.
 template <class Function>
 cudaError_t cudaFuncSetAttribute(Function* kernel, cudaFuncAttribute attribute, int value) {
