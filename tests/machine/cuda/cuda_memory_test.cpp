@@ -102,6 +102,14 @@ TEST_CASE("a failed call is an Error that names it, and is not reported twice") 
     CHECK(cudaGetLastError() == cudaSuccess);
 }
 
+TEST_CASE("where a kernel has failed, whichever call reports it says that it was one queued before") {
+    for (const cudaError_t error : {cudaErrorIllegalAddress, cudaErrorMisalignedAddress, cudaErrorLaunchFailure}) {
+        const std::string expected = std::string("cuda: cudaMemcpyAsync of 4 bytes: ") + cudaGetErrorString(error) +
+                                     " (in a kernel that was queued before)";
+        CHECK_THROWS_WITH_AS(check_cuda(error, "cudaMemcpyAsync", " of 4 bytes"), expected.c_str(), Error);
+    }
+}
+
 TEST_CASE("with_device knows cuda in this build") {
     CHECK(with_device("cuda", [](auto device) { return std::string(decltype(device)::name); }) == "cuda");
     CHECK_THROWS_WITH_AS(with_device("gpu", [](auto) { return 0; }),

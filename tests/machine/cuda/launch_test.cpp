@@ -80,15 +80,17 @@ TEST_CASE("shared memory of both kinds, in a stream") {
 TEST_CASE("a launch that cannot start is an Error with the kernel, the place and the sizes") {
     std::string message;
     try {
+        const OperationScope scope("reverse");
         launch(reverse_kernel<0>, 1, 2048, 0, nullptr, static_cast<const int*>(nullptr), static_cast<int*>(nullptr),
                static_cast<int*>(nullptr));
     } catch (const Error& error) {
         message = error.what();
     }
-    for (const char* part : {"reverse_kernel", "launch_test.cpp:", "2048"}) {
+    for (const char* part : {"reverse_kernel", "in reverse", "launch_test.cpp:", "2048"}) {
         INFO(part << " in: " << message);
         CHECK(message.find(part) != message.npos);
     }
+    CHECK(cudaGetLastError() == cudaSuccess);  // or who asks after his own launch would find it
 }
 
 TEST_CASE("blocks_for") {

@@ -9,8 +9,8 @@
 // Problem  kernel<<<grid, block>>>(args...) is not C++, and the errors of a launch are easily lost.
 // Answer   A function. Under nvcc it launches on the GPU, else it runs the kernel in the emulator. Arguments are
 //          converted to the kernel's parameter types, as in a call. A launch that cannot start is an Error that names
-//          the kernel, the grid and the place of the call. What goes wrong inside a kernel on a GPU shows at the next
-//          synchronisation; in the emulator, here.
+//          the kernel, the operation, the grid and the place of the call. What goes wrong inside a kernel on a GPU shows
+//          at a later call, whichever that is (cuda_check.hpp); in the emulator, here.
 // In a debugger, with the emulator, threadIdx and blockIdx are variables like others:
 //     (gdb) break scale.cu:12 if threadIdx.x == 3 && blockIdx.x == 1
 // To step over a barrier, set a breakpoint behind it: there another thread may come first.
@@ -34,6 +34,7 @@
 #include <utility>
 
 #include "gradus/core/shape.hpp"
+#include "gradus/machine/cuda/cuda_check.hpp"
 #include "gradus/machine/cuda/runtime.hpp"
 
 #if defined(__CUDACC__)
@@ -83,14 +84,15 @@ void launch(void (*kernel)(Parameters...), LaunchGrid grid, dim3 block, std::siz
     const cudaError_t error =
         cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(std::forward<Arguments>(arguments))...);
     if (error == cudaSuccess) return;
+    static_cast<void>(cudaGetLastError());  // or the next one to ask, after another launch, would find it
     const char* mangled = "a kernel";
     cudaFuncGetName(&mangled, reinterpret_cast<const void*>(kernel));
     char* const readable = abi::__cxa_demangle(mangled, nullptr, nullptr, nullptr);
     const std::string name = readable != nullptr ? readable : mangled;
     std::free(readable);
-    fail(text(name, ": launch at ", grid.file, ':', grid.line, ": ", cudaGetErrorString(error), "; grid (", grid.size.x,
-              ", ", grid.size.y, ", ", grid.size.z, "), block (", block.x, ", ", block.y, ", ", block.z, "), ",
-              shared_bytes, " bytes of dynamic shared memory"));
+    fail(text(name, in_operation(), ": launch at ", grid.file, ':', grid.line, ": ", cuda_error_text(error), "; grid (",
+              grid.size.x, ", ", grid.size.y, ", ", grid.size.z, "), block (", block.x, ", ", block.y, ", ", block.z,
+              "), ", shared_bytes, " bytes of dynamic shared memory"));
 }
 
 #else

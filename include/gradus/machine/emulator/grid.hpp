@@ -196,7 +196,8 @@ inline void check_launch(const Launch& launch) {
                      launch.shared_limit, " (more: cudaFuncSetAttribute with ",
                      "cudaFuncAttributeMaxDynamicSharedMemorySize)");
     }
-    if (!wrong.empty()) fail(text(kernel_name(launch.kernel), ": launch at ", describe_launch(launch), ": ", wrong));
+    if (!wrong.empty())
+        fail(text(kernel_name(launch.kernel), in_operation(), ": launch at ", describe_launch(launch), ": ", wrong));
 }
 
 // A kernel and its arguments, kept for as long as the launch takes. Every thread gets copies of the arguments.
