@@ -152,6 +152,18 @@ TEST_CASE("what waits for the card cannot be captured; the Error names the call 
 }
 
 TEST_CASE(
+    "a card that is full while a step is captured: nothing can be given back then, and the Error says what is "
+    "missing") {
+    cuda_allocator().set_keeping(true);
+    { const Tensor<float, Cuda> kept({32}); }
+    cuda_allocator().set_keeping(false);
+    const std::string message = refusal([] { const Tensor<float, Cuda> x({Index{1} << 48}); });
+    CHECK_MESSAGE(message.find("cuda: cudaMalloc of 1125899906842624 bytes") == 0, message);
+    CHECK(contains(message, cudaGetErrorString(cudaErrorMemoryAllocation)));
+    cuda_allocator().release_kept();
+}
+
+TEST_CASE(
     "tensors of a constant and copies on the card can be captured, with memory that nobody has asked for before") {
     Tensor<float, Cuda> y({5});
     CudaGraph graph;

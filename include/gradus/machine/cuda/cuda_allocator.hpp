@@ -124,8 +124,10 @@ private:
         cudaError_t error = ask(&data, buffer);
         if (error == cudaErrorMemoryAllocation) {
             static_cast<void>(cudaGetLastError());
-            give_back();
-            error = ask(&data, buffer);
+            if (!is_capturing(Cuda{})) {  // cudaFree would end the capture
+                give_back();
+                error = ask(&data, buffer);
+            }
         }
         check_cuda(error, "cudaMalloc", " of ", buffer.size, " bytes, ", stats_.live_bytes, " bytes are in use");
         stats_.reserved_bytes += buffer.size;
@@ -148,7 +150,9 @@ private:
                 ++kept;
                 continue;
             }
-            for (void* data : kept->second) {
+            while (!kept->second.empty()) {  // one by one: after an error nobody is to get what has gone back
+                void* const data = kept->second.back();
+                kept->second.pop_back();
                 stats_.reserved_bytes -= kept->first.second;
                 check_cuda(cudaFree(data), "cudaFree");
             }
