@@ -43,6 +43,11 @@ TEST_CASE("the table of rungs") {
     CHECK(choice<Half>({32, 32, 32, 3}, {64, 3, 3, 3}, {.padding = 1}) == Conv2dRung::tiled);
     CHECK(choice<float>(x, {64, 3, 3, 4}, {.padding = 1, .groups = 16}) == Conv2dRung::tiled);
     CHECK(choice<float>({1, 40, 40, 1}, {64, 13, 13, 1}) == Conv2dRung::direct);
+    // 16 * 9 numbers under each of 2^24 windows are more than im2col can count.
+    CHECK(choice<float>({1, 4096, 4096, 16}, {16, 3, 3, 16}, {.padding = 1}) == Conv2dRung::tiled);
+    // More blocks of channels than a grid has along y.
+    CHECK(choice<float>({1, 16, 16, 1 << 20}, {1 << 20, 11, 11, 1}, {.padding = 5, .groups = 1 << 20}) ==
+          Conv2dRung::direct);
 }
 
 TEST_CASE("a rung by hand, for a scope") {
@@ -76,6 +81,24 @@ TEST_CASE("a rung that cannot") {
     CHECK(contains(message(Conv2dRung::depthwise), "the rung 'depthwise' needs groups = channels = outputs"));
     CHECK(contains(message(Conv2dRung::implicit_gemm), "the rung 'implicit_gemm' needs tensor cores for float"));
     CHECK(message(Conv2dRung::tiled) == "");
+}
+
+TEST_CASE("a rung that cannot count so far says what it was asked for") {
+    const auto correlation = [](const Extents4& x, const Extents4& weight, const Conv2dOptions& options) {
+        return forward_correlation_cuda(x, weight, result_extents({"", x, weight, options}), options);
+    };
+    const float* const none = nullptr;
+    CHECK(message_of([&] {
+              conv2d_tiled_correlate(correlation({1, 8, 8, 1 << 16}, {1 << 16, 1, 1, 1}, {.groups = 1 << 16}), none,
+                                     none, none, static_cast<float*>(nullptr), Write::overwrite);
+          }) ==
+          "conv2d: the rung 'tiled' counts up to 2^31 tiles of 8 x 8 outputs and 65535 blocks of channels, here 1 "
+          "and 65536; the rung 'direct' takes any number");
+    CHECK(message_of([&] {
+              check_implicit_gemm(correlation({1 << 10, 1 << 10, 1 << 10, 8}, {8, 1, 1, 8}, {}));
+          }) ==
+          "conv2d: the rung 'implicit_gemm' counts less than 2^30 pixels, 2^30 taps and channels, and 65536 blocks "
+          "of outputs, here 1073741824, 8 and 1");
 }
 
 TEST_CASE("the gradient of a bias is a column sum") {

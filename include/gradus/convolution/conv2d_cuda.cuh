@@ -22,6 +22,7 @@
 //     else                   tiled, if its tile fits into shared memory: few channels (a first layer has 3) and narrow
 //                            groups, for which matrices are too thin
 //     else                   direct
+// A rung that cannot count so far as a shape demands leaves it to the next line.
 // It follows from these figures, not from measurements: there was no card. To choose by hand, in a scope:
 //     { const Conv2dRungScope scope(Conv2dRung::tiled);  y = conv2d(x, weight);  y.backward(dy); }
 // A rung that cannot compute a shape or a type says so in an Error.
@@ -60,14 +61,15 @@ Conv2dRung automatic_conv2d_rung(const Extents4& x, const Extents4& weight, cons
     const auto [O, KH, KW, I] = weight;
     const Index per_group = O / options.groups;
     if (depthwise_fits<T>(weight, options)) return Conv2dRung::depthwise;
-    if (is_matrix_product(KH, KW, options)) return Conv2dRung::im2col;
+    const bool has_matrix = im2col_fits(x, weight, y, options);
+    if (has_matrix && is_matrix_product(KH, KW, options)) return Conv2dRung::im2col;
     const Conv2dCorrelation forward = forward_correlation_cuda(x, weight, y, options);
     const std::vector<Conv2dCorrelation> backward = backward_correlations_cuda(y, weight, x, options);
     const bool in_packs = I % 8 == 0 && per_group % 8 == 0;
     if (has_tensor_cores<T>() && in_packs && implicit_gemm_fits(forward) &&
         std::all_of(backward.begin(), backward.end(), implicit_gemm_fits))
         return Conv2dRung::implicit_gemm;
-    if (options.groups == 1 && I >= 16 && O >= 16) return Conv2dRung::im2col;
+    if (has_matrix && options.groups == 1 && I >= 16 && O >= 16) return Conv2dRung::im2col;
     if (tiled_fits<T>(forward) && std::all_of(backward.begin(), backward.end(), tiled_fits<T>))
         return Conv2dRung::tiled;
     return Conv2dRung::direct;

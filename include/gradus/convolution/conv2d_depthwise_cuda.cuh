@@ -61,7 +61,7 @@ struct DepthwisePlan {
         tiles_across = (shape.columns.outputs + tile_columns - 1) / tile_columns;
         channel_blocks = (shape.groups + packs * pack_elements - 1) / (packs * pack_elements);
     }
-    bool fits() const { return bytes_ <= depthwise_shared_bytes; }
+    bool fits() const { return bytes_ <= depthwise_shared_bytes && channel_blocks < 65536; }  // the grid's y
     std::size_t bytes() const { return static_cast<std::size_t>(bytes_); }
     GRADUS_HOST_DEVICE int pixels() const { return rows * columns * packs; }
     GRADUS_HOST_DEVICE int outputs() const { return tile_rows * tile_columns * packs; }

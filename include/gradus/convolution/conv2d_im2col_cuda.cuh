@@ -98,6 +98,15 @@ __global__ void __launch_bounds__(stride_threads, 4)
     }
 }
 
+// Whether the numbers of one image, those under its windows and its own, can be counted in int.
+inline bool im2col_fits(const Array4<const float>::Extents& x, const Array4<const float>::Extents& weight,
+                        const Array4<const float>::Extents& y, const Conv2dOptions& options) {
+    const Index largest = std::numeric_limits<int>::max();
+    const Index numbers = y[1] * y[2] * options.groups * weight[1] * weight[2] * weight[3];
+    return numbers <= largest && x[1] * x[2] * x[3] <= largest && x[1] + 2 * options.padding <= largest &&
+           x[2] + 2 * options.padding <= largest && options.stride <= largest;
+}
+
 // How a convolution becomes matrix products.
 class Im2colPlan {
 public:
@@ -110,10 +119,9 @@ public:
           K_(weight[1] * weight[2] * weight[3]),
           G_(options.groups),
           is_matrix_(weight[1] == 1 && weight[2] == 1 && options.stride == 1 && options.padding == 0) {
-        const Index largest = std::numeric_limits<int>::max(), numbers = pixels_ * row_length();
-        GRADUS_CHECK(numbers <= largest && in_numbers_ <= largest && x[1] + 2 * options.padding <= largest &&
-                         x[2] + 2 * options.padding <= largest && options.stride <= largest,
-                     "conv2d by im2col: an image with ", numbers, " numbers under its windows is too large");
+        const Index numbers = pixels_ * row_length();
+        GRADUS_CHECK(im2col_fits(x, weight, y, options), "conv2d by im2col: an image with ", numbers,
+                     " numbers under its windows is too large; x is ", Shape(x), ", weight ", Shape(weight));
         extents_ = {int(x[1]),
                     int(x[2]),
                     int(x[3]),

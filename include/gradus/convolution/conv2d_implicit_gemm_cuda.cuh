@@ -25,12 +25,17 @@ namespace gradus::inline GRADUS_ABI {
 template <class T>
 inline constexpr bool is_tensor_core_element = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
 
-// Whether pixels and depth can be counted in int, and the grid has room.
-inline bool implicit_gemm_fits(const Conv2dCorrelation& shape) {
-    const Index depth = Index(shape.rows.taps) * shape.columns.taps * conv_gemm_padded(shape.in);
-    const Index most = Index{1} << 30, blocks = (shape.out + conv_gemm_columns - 1) / conv_gemm_columns;
-    return shape.pixels() < most && depth < most && shape.groups * blocks < 65536;
-}
+// What the kernels count, and how far.
+struct ImplicitGemmSizes {
+    Index pixels, depth, blocks;  // of output channels, all groups together: the grid's y
+
+    explicit ImplicitGemmSizes(const Conv2dCorrelation& shape)
+        : pixels(shape.pixels()),
+          depth(Index(shape.rows.taps) * shape.columns.taps * conv_gemm_padded(shape.in)),
+          blocks((Index(shape.out) + conv_gemm_columns - 1) / conv_gemm_columns * shape.groups) {}
+    bool fit() const { return pixels < (Index{1} << 30) && depth < (Index{1} << 30) && blocks < 65536; }
+};
+inline bool implicit_gemm_fits(const Conv2dCorrelation& shape) { return ImplicitGemmSizes(shape).fit(); }
 
 // Rows of a block: 128 output pixels; columns: 64 output channels of a group.
 template <class T, bool Packs>
@@ -107,7 +112,9 @@ bool has_tensor_cores() {
 }
 
 inline void check_implicit_gemm(const Conv2dCorrelation& shape) {
-    GRADUS_CHECK(implicit_gemm_fits(shape), "conv2d: too many pixels, weights or groups for the rung 'implicit_gemm'");
+    const ImplicitGemmSizes sizes(shape);
+    GRADUS_CHECK(sizes.fit(), "conv2d: the rung 'implicit_gemm' counts less than 2^30 pixels, 2^30 taps and channels, ",
+                 "and 65536 blocks of outputs, here ", sizes.pixels, ", ", sizes.depth, " and ", sizes.blocks);
 }
 template <class T>
 bool loads_in_packs(int channels, const T* first) {

@@ -58,10 +58,13 @@ struct TiledPlan {
         tile_columns = (shape.columns.outputs + tiled_side - 1) / tiled_side;
         out_blocks = (shape.out + quads * 4 - 1) / (quads * 4);
     }
-    bool fits(const Conv2dCorrelation& shape) const {
-        const Index tiles = shape.images * tile_rows * tile_columns, channels = Index(out_blocks) * shape.groups;
-        return bytes <= tiled_shared_bytes && tiles < (Index{1} << 31) && channels < 65536;
+    // The grid, x and y.
+    Index tiles(const Conv2dCorrelation& shape) const { return shape.images * tile_rows * tile_columns; }
+    Index channel_blocks(const Conv2dCorrelation& shape) const { return Index(out_blocks) * shape.groups; }
+    bool has_grid(const Conv2dCorrelation& shape) const {
+        return tiles(shape) < (Index{1} << 31) && channel_blocks(shape) < 65536;
     }
+    bool fits(const Conv2dCorrelation& shape) const { return bytes <= tiled_shared_bytes && has_grid(shape); }
 };
 
 // Four neighbours as one word or two, where they all are there and aligned.
@@ -167,10 +170,12 @@ template <class T>
 void conv2d_tiled_correlate(const Conv2dCorrelation& shape, const T* in, const Sum<T>* weight, const Sum<T>* bias,
                             T* out, Write mode) {
     const TiledPlan plan(shape, sizeof(Sum<T>));
-    GRADUS_CHECK(plan.fits(shape), "conv2d: a tile of the rung 'tiled' takes ", plan.bytes, " bytes, there are ",
-                 tiled_shared_bytes, " of shared memory; the rung 'direct' takes any window");
-    const dim3 grid(static_cast<unsigned>(shape.images * plan.tile_rows * plan.tile_columns),
-                    static_cast<unsigned>(plan.out_blocks * shape.groups));
+    GRADUS_CHECK(plan.bytes <= tiled_shared_bytes, "conv2d: a tile of the rung 'tiled' takes ", plan.bytes,
+                 " bytes, there are ", tiled_shared_bytes, " of shared memory; the rung 'direct' takes any window");
+    GRADUS_CHECK(plan.has_grid(shape), "conv2d: the rung 'tiled' counts up to 2^31 tiles of 8 x 8 outputs and 65535 ",
+                 "blocks of channels, here ", plan.tiles(shape), " and ", plan.channel_blocks(shape),
+                 "; the rung 'direct' takes any number");
+    const dim3 grid(static_cast<unsigned>(plan.tiles(shape)), static_cast<unsigned>(plan.channel_blocks(shape)));
     launch(conv2d_tiled_kernel<T>, grid, static_cast<unsigned>(plan.quads * tiled_side),
            static_cast<std::size_t>(plan.bytes), current_stream(), shape, plan, in, weight, bias, out, mode);
 }
