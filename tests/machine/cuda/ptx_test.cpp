@@ -1,6 +1,7 @@
 // Asynchronous copies: a double-buffered sum is right, and one that does not wait reads NaN.
 #include "gradus/machine/cuda/ptx.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #if !defined(__CUDACC__)
@@ -41,6 +42,26 @@ __global__ void fill_kernel(const float* x, float* y) {
     for (int i = 0; i < 4; ++i) y[i] = tile[i];
 }
 
+// Of x the first threadIdx.x bytes.
+template <int Bytes>
+__global__ void __launch_bounds__(Bytes + 1) part_kernel(const unsigned char* x, unsigned char* y) {
+    GRADUS_SHARED_ALIGNED(16, unsigned char, tile, [Bytes + 1][Bytes]);
+    const int n = static_cast<int>(threadIdx.x);
+    cp_async<Bytes>(tile[n], x, n);
+    cp_async_commit();
+    cp_async_wait<0>();
+    for (int i = 0; i < Bytes; ++i) y[n * Bytes + i] = tile[n][i];
+}
+template <int Bytes>
+void check_parts() {
+    std::vector<unsigned char> x(Bytes), wanted((Bytes + 1) * Bytes, 0);
+    for (int i = 0; i < Bytes; ++i) x[static_cast<std::size_t>(i)] = static_cast<unsigned char>(i + 1);
+    for (int n = 0; n <= Bytes; ++n) std::copy_n(x.begin(), n, wanted.begin() + n * Bytes);
+    const DeviceArray<unsigned char> in(x), out(wanted.size());
+    launch(part_kernel<Bytes>, 1, Bytes + 1, 0, nullptr, in.data(), out.data());
+    CHECK(out.host() == wanted);
+}
+
 template <int>
 __global__ void misaligned_kernel(const float* x) {
     GRADUS_SHARED_ALIGNED(16, float, tile, [8]);
@@ -73,6 +94,12 @@ TEST_CASE("what is not copied becomes zero") {
     const DeviceArray<float> x(std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8}), y(std::vector<float>{9, 9, 9, 9});
     launch(fill_kernel<0>, 1, 1, 0, nullptr, x.data(), y.data());
     CHECK(y.host() == std::vector<float>{1, 2, 0, 0});
+}
+
+TEST_CASE("any number of bytes") {
+    check_parts<4>();
+    check_parts<8>();
+    check_parts<16>();
 }
 
 #if !defined(__CUDACC__)  // a card would end all later work of the process

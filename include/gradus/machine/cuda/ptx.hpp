@@ -39,7 +39,8 @@ __device__ __forceinline__ void cp_async(void* target, const void* source, int u
     if (used == Bytes)
         word = *static_cast<const Word*>(source);
     else
-        for (int i = 0; 4 * i < used; ++i) word[i] = static_cast<const unsigned*>(source)[i];
+        for (int i = 0; i < Bytes; ++i)
+            if (i < used) word[i / 4] |= unsigned{static_cast<const unsigned char*>(source)[i]} << (i % 4 * 8);
     *static_cast<Word*>(target) = word;
 #endif
 }
