@@ -10,6 +10,7 @@
 #include "gradus/core/tensor.hpp"
 #include "gradus/machine/cuda/cuda_allocator.hpp"
 #include "gradus/machine/cuda/cuda_check.hpp"
+#include "gradus/machine/cuda/cuda_stream.hpp"
 #include "gradus/machine/cuda/current_stream.hpp"
 
 using namespace gradus;
@@ -92,6 +93,29 @@ TEST_CASE("freed memory is given out again for the same size and stream, and goe
     CHECK(allocator.stats().live_bytes == 0);
     allocator.release_kept();
     REQUIRE(cudaStreamDestroy(stream) == cudaSuccess);
+}
+
+TEST_CASE(
+    "the memory of a stream that ends: nobody gets it from there, and what is in use belongs to the current stream") {
+    CudaAllocator& allocator = cuda_allocator();
+    const std::size_t before = allocator.stats().reserved_bytes;
+    const std::vector<float> ones(32, 1.0f);
+    allocator.set_keeping(true);
+    Tensor<float, Cuda> x;
+    {
+        const CudaStream stream;
+        const StreamScope scope(stream.get());
+        x = Tensor<float, Cuda>::ones({32});
+        const Tensor<float, Cuda> freed = x.clone();
+    }
+    CHECK(allocator.stats().reserved_bytes == before + 512);
+    CHECK(x.to_vector() == ones);
+    const void* const memory = x.data();
+    x = {};
+    CHECK((Tensor<float, Cuda>({32}).data() == memory));
+    allocator.set_keeping(false);
+    allocator.release_kept();
+    CHECK(allocator.stats().reserved_bytes == before);
 }
 
 TEST_CASE("a failed call is an Error that names it, and is not reported twice") {

@@ -6,7 +6,8 @@
 //          everything that is kept goes back to it, once.
 // Order    A buffer belongs to the stream that was current when it was allocated. Its memory may be given out again
 //          while kernels that read it are still queued: whoever gets it next is queued behind them in that stream.
-//          Before a stream is destroyed its tensors are to be freed.
+//          When a stream ends (cuda_stream.hpp) its memory leaves it: another one may get its address, and would take
+//          the memory while the first one's kernels still use it.
 // Graphs   A graph (cuda_graph.hpp) uses the buffers that its steps were given, each time it is replayed and long after
 //          they were freed. Those of its stream are therefore reserved: they are kept for that stream alone, also when
 //          the card is full.
@@ -68,9 +69,9 @@ public:
         const Lock lock(mutex_);
         reserved_.insert(stream);
     }
-    // No longer: what is kept for the stream goes back to the card, what is in use belongs to the current stream.
-    // Waits for the card. Called by a destructor, so it does not throw.
-    void unreserve(cudaStream_t stream) {
+    // A stream ends: what is kept for it goes back to the card, what is in use belongs to the current stream. Waits
+    // for the stream's work if there is any of either. Called by a destructor, so it does not throw.
+    void forget(cudaStream_t stream) {
         const Lock lock(mutex_);
         reserved_.erase(stream);
         for (auto kept = kept_.lower_bound({stream, 0}); kept != kept_.end() && kept->first.first == stream;) {
@@ -80,8 +81,13 @@ public:
             }
             kept = kept_.erase(kept);
         }
-        for (auto& [data, buffer] : lent_)
-            if (buffer.stream == stream) buffer.stream = current_stream();
+        bool is_in_use = false;
+        for (auto& [data, buffer] : lent_) {
+            if (buffer.stream != stream) continue;
+            buffer.stream = current_stream();
+            is_in_use = true;
+        }
+        if (is_in_use) static_cast<void>(cudaStreamSynchronize(stream));
     }
 
     // Whether buffers that are allocated from now on are kept when they are freed.

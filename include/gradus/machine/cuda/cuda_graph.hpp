@@ -46,8 +46,7 @@ public:
     CudaGraph() { cuda_allocator().reserve(stream_.get()); }
     ~CudaGraph() {
         if (executable_ != nullptr) static_cast<void>(cudaGraphExecDestroy(executable_));  // when it is done
-        cuda_allocator().unreserve(stream_.get());
-    }
+    }  // and then the stream lets go of its memory
     CudaGraph(const CudaGraph&) = delete;
     CudaGraph& operator=(const CudaGraph&) = delete;
 

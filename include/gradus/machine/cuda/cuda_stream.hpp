@@ -6,6 +6,7 @@
 
 #include <utility>
 
+#include "gradus/machine/cuda/cuda_allocator.hpp"
 #include "gradus/machine/cuda/current_stream.hpp"
 
 namespace gradus::inline GRADUS_ABI {
@@ -18,7 +19,9 @@ public:
         check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
     }
     ~CudaStream() {
-        if (stream_ != nullptr) static_cast<void>(cudaStreamDestroy(stream_));  // when its work is done
+        if (stream_ == nullptr) return;
+        cuda_allocator().forget(stream_);
+        static_cast<void>(cudaStreamDestroy(stream_));  // when its work is done
     }
     CudaStream(CudaStream&& other) noexcept : stream_(std::exchange(other.stream_, nullptr)) {}
     CudaStream& operator=(CudaStream&&) = delete;

@@ -1,7 +1,8 @@
 // machine/cuda/current_stream.hpp   The stream that kernels and copies of this thread go to.
 //     { const StreamScope scope(stream);  y = relu(x); }    relu runs in `stream`
 // Work of one stream runs in the order in which it was queued. Work of two streams is ordered only by events or by
-// waiting, and so is memory: a tensor that was made in one stream is used in another only after such a wait.
+// waiting, and so is memory: a tensor that was made in one stream is used in another only after such a wait, and
+// is freed only after the first one waits for the other: what comes next in the first one may get its memory.
 #pragma once
 
 #include "gradus/core/device.hpp"
