@@ -36,7 +36,8 @@ TEST_CASE("the table of rungs") {
     CHECK(choice<float>(x, {128, 1, 1, 64}) == Conv2dRung::im2col);
     CHECK(choice<Half>(x, {128, 1, 1, 64}) == Conv2dRung::im2col);
     CHECK(choice<Half>(x, square, {.padding = 1}) == Conv2dRung::implicit_gemm);
-    CHECK(choice<BFloat16>(x, {128, 1, 1, 64}, {.stride = 2}) == Conv2dRung::implicit_gemm);
+    CHECK(choice<BFloat16>(x, {128, 1, 1, 64}, {.stride = 2}) ==
+          (has_tensor_cores<BFloat16>() ? Conv2dRung::implicit_gemm : Conv2dRung::im2col));
     CHECK(choice<float>(x, square, {.padding = 1}) == Conv2dRung::im2col);
     CHECK(choice<double>(x, square, {.padding = 1}) == Conv2dRung::im2col);
     CHECK(choice<float>({32, 32, 32, 3}, {64, 3, 3, 3}, {.padding = 1}) == Conv2dRung::tiled);
@@ -95,7 +96,7 @@ TEST_CASE("a rung that cannot count so far says what it was asked for") {
           "conv2d: the rung 'tiled' counts up to 2^31 tiles of 8 x 8 outputs and 65535 blocks of channels, here 1 "
           "and 65536; the rung 'direct' takes any number");
     CHECK(message_of([&] {
-              check_implicit_gemm(correlation({1 << 10, 1 << 10, 1 << 10, 8}, {8, 1, 1, 8}, {}));
+              check_implicit_gemm<Half>(correlation({1 << 10, 1 << 10, 1 << 10, 8}, {8, 1, 1, 8}, {}));
           }) ==
           "conv2d: the rung 'implicit_gemm' counts less than 2^30 pixels, 2^30 taps and channels, and 65536 blocks "
           "of outputs, here 1073741824, 8 and 1");

@@ -84,8 +84,8 @@ Conv2dRung conv2d_rung(const Extents4& x, const Extents4& weight, const Extents4
                  depthwise_shared_bytes, " bytes; weight is ", Shape(weight), ", groups ", options.groups, ", stride ",
                  options.stride, ", dilation ", options.dilation);
     GRADUS_CHECK(rung != Conv2dRung::implicit_gemm || has_tensor_cores<T>(),
-                 "conv2d: the rung 'implicit_gemm' needs tensor cores for ", element_name<T>(),
-                 ": Half, and BFloat16 on cards from sm_80 on, in a program compiled for them");
+                 "conv2d: the rung 'implicit_gemm' needs tensor cores for ", element_name<T>(), ": ",
+                 implicit_gemm_types);
     return rung;
 }
 

@@ -111,7 +111,13 @@ bool has_tensor_cores() {
     }
 }
 
-inline void check_implicit_gemm(const Conv2dCorrelation& shape) {
+inline constexpr const char* implicit_gemm_types =
+    "Half, and BFloat16 on cards from sm_80 on, in a program compiled for them";
+
+template <class T>
+void check_implicit_gemm(const Conv2dCorrelation& shape) {
+    GRADUS_CHECK(has_tensor_cores<T>(), "conv2d: the rung 'implicit_gemm' needs tensor cores for ", element_name<T>(),
+                 ": ", implicit_gemm_types);
     const ImplicitGemmSizes sizes(shape);
     GRADUS_CHECK(sizes.fit(), "conv2d: the rung 'implicit_gemm' counts less than 2^30 pixels, 2^30 taps and channels, ",
                  "and 65536 blocks of outputs, here ", sizes.pixels, ", ", sizes.depth, " and ", sizes.blocks);
@@ -124,7 +130,7 @@ bool loads_in_packs(int channels, const T* first) {
 template <class T>
 void conv2d_gemm_correlate(const Conv2dCorrelation& shape, const T* in, const float* weight, const float* bias, T* out,
                            Write mode) {
-    check_implicit_gemm(shape);
+    check_implicit_gemm<T>(shape);
     const int padded = conv_gemm_padded(shape.in);
     const Index taps = Index(shape.rows.taps) * shape.columns.taps;
     const CudaBuffer<T> packed(std::max<Index>(taps * padded * shape.out * shape.groups, 1));
@@ -158,7 +164,7 @@ void conv2d_implicit_gemm_backward_weights(Cuda, Array4<const T> x, Array4<const
                                            Array4<float> dweight, Write mode) {
     if (dweight.size() == 0) return;
     const Conv2dCorrelation shape = forward_correlation_cuda(x.shape(), dweight.shape(), dy.shape(), options);
-    check_implicit_gemm(shape);
+    check_implicit_gemm<T>(shape);
     const int out_blocks = (shape.out + conv_gemm_columns - 1) / conv_gemm_columns;
     const Index depth = Index(shape.rows.taps) * shape.columns.taps * conv_gemm_padded(shape.in);
     const Index blocks_across = (depth + conv_gemm_rows - 1) / conv_gemm_rows, M = shape.pixels();
