@@ -232,7 +232,33 @@ TEST_CASE("the loss scale is drawn where there was one") {
     CHECK(has(page, "Loss scale"));
     CHECK(has(page, ">scale 2^16</text>"));
     CHECK(has(page, ">1 skipped</text>"));
-    CHECK(has(page, "epoch 1: scale 32768, 1 skipped"));
+    CHECK(has(page, "epoch 1: scale 2^15<"));
+    CHECK(has(page, "epoch 1: 1 skipped<"));
+}
+
+TEST_CASE("the loss scale and the skipped steps have an axis each, the scale's in powers of two") {
+    ReportData data = small_report();
+    data.history[0].loss_scale = 0x1p20;
+    data.history[0].skipped_steps = 300;
+    data.history[1].loss_scale = data.history[2].loss_scale = 0x1p18;
+    data.history[1].skipped_steps = 2;
+    std::string page = report_html(data);
+    for (const std::string tick : {">2^18</text>", ">2^19</text>", ">2^20</text>"})
+        CHECK_MESSAGE(has(page, tick), tick);
+    CHECK(!has(page, ">2^300</text>"));
+    CHECK(has(page, "<h2>Skipped steps</h2>"));
+    CHECK(has(page, ">300</text>"));
+    CHECK(has(page, ">302 skipped</text>"));
+
+    // Steps are whole, and a scale that is no power of two is not called one.
+    for (EpochMetrics& m : data.history) m.loss_scale = 1000;
+    data.history[0].skipped_steps = 1;
+    data.history[1].skipped_steps = 0;
+    page = report_html(data);
+    CHECK(has(page, ">scale 1000</text>"));
+    CHECK(has(page, "epoch 3: scale 1000<"));
+    CHECK(!has(page, "scale 2^10"));
+    CHECK(!has(page, ">0.2</text>"));
 }
 
 TEST_CASE("many steps of the learning rate are thinned out") {

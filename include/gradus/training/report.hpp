@@ -120,29 +120,42 @@ GRADUS_COLD inline std::string report_rate(const ReportData& data) {
     return "<section><h2>Learning rate</h2>\n" + draw_chart(chart) + "</section>\n";
 }
 
-// How the loss scale moved, of a run that had one.
+// 2^16, or 1000 where it is no power of two.
+GRADUS_COLD inline std::string scale_name(double scale) {
+    int exponent = 0;
+    return std::frexp(scale, &exponent) == 0.5 ? text("2^", exponent - 1) : readable(scale);
+}
+
+// How the loss scale moved, of a run that had one, and what that cost: a chart for each, since they are not measured in
+// the same unit.
 GRADUS_COLD inline std::string report_loss_scale(const std::vector<EpochMetrics>& history) {
-    Chart chart;
-    chart.title = "log2 of the loss scale, and skipped steps, by epoch";
-    chart.from_zero = true;
-    ChartLine scale = history_line(history, "rate", &EpochMetrics::loss_scale, 1);
-    ChartLine skipped{"test", "", scale.x, {}};
+    Chart scale, skipped;
+    scale.title = "loss scale by epoch";
+    scale.lines = {history_line(history, "rate", &EpochMetrics::loss_scale, 1)};
+    scale.prefix = "2^";
+    skipped.title = "skipped steps by epoch";
+    skipped.lines = {{"test", "", scale.lines[0].x, {}}};
+    skipped.from_zero = true;
     Index total = 0;
     for (std::size_t i = 0; i < history.size(); ++i) {
-        scale.y[i] = std::log2(history[i].loss_scale);
-        skipped.y.push_back(static_cast<double>(history[i].skipped_steps));
+        scale.lines[0].y[i] = std::log2(history[i].loss_scale);
+        skipped.lines[0].y.push_back(static_cast<double>(history[i].skipped_steps));
         total += history[i].skipped_steps;
-        chart.notes.push_back(text("epoch ", history[i].epoch, ": scale ", readable(history[i].loss_scale), ", ",
-                                   history[i].skipped_steps, " skipped"));
+        scale.notes.push_back(text("epoch ", history[i].epoch, ": scale ", scale_name(history[i].loss_scale)));
+        skipped.notes.push_back(text("epoch ", history[i].epoch, ": ", history[i].skipped_steps, " skipped"));
     }
     if (total == 0 && history.back().loss_scale == 1) return "";
-    scale.label = "scale 2^" + decimals(scale.y.back(), 0);
-    skipped.label = text(total, " skipped");
-    chart.lines = {scale, skipped};
-    set_epochs(chart, history);
-    return "<section><h2>Loss scale</h2>\n<p>Powers of two by which the loss was scaled, and the steps of each epoch "
-           "that were left out because a gradient was not finite.</p>\n" +
-           draw_chart(chart) + "</section>\n";
+    scale.lines[0].label = "scale " + scale_name(history.back().loss_scale);
+    skipped.lines[0].label = text(total, " skipped");
+    for (Chart* chart : {&scale, &skipped}) {
+        chart->y_step = 1;
+        set_epochs(*chart, history);
+    }
+    return "<section><h2>Loss scale</h2>\n<p>What the loss was multiplied by, at the end of each epoch.</p>\n" +
+           draw_chart(scale) +
+           "</section>\n<section><h2>Skipped steps</h2>\n<p>Left out, in each epoch, because a gradient was not "
+           "finite.</p>\n" +
+           draw_chart(skipped) + "</section>\n";
 }
 
 GRADUS_COLD inline std::string report_pairs(const ConfusionView& matrix) {

@@ -25,7 +25,8 @@ struct Chart {
     double x_low = 1, x_high = 2;
     bool from_zero = false;                               // the y axis begins at 0
     double y_limit = std::numeric_limits<double>::max();  // which y cannot pass: 100, for percentages
-    std::string unit;                                     // after the numbers of the y axis
+    double y_step = 0;                                    // at least, from number to number: 1, for whole things
+    std::string prefix, unit;                             // before and after the numbers of the y axis
     std::vector<std::string> notes;  // shown over the chart's columns: one for each x of the first line
 };
 
@@ -65,7 +66,7 @@ public:
         if (low > high) low = high = 0;  // nothing to show
         if (low == high && high >= chart.y_limit) low = high - 1;
         if (chart.from_zero) low = std::min(low, 0.0);
-        y_ticks_ = nice_ticks(low, high, 5);
+        y_ticks_ = nice_ticks(low, high, 5, chart.y_step);
         while (y_ticks_.size() > 2 && y_ticks_.back() > chart.y_limit) y_ticks_.pop_back();
         x_low_ = chart.x_low;
         x_high_ = chart.x_high > chart.x_low ? chart.x_high : chart.x_low + 1;
@@ -96,9 +97,10 @@ private:
         for (const double tick : y_ticks_) {
             const std::string at = coordinate(y(tick));
             const char* kind = tick == y_ticks_.front() ? "axis" : "grid";
-            out += text("<path class=\"", kind, "\" d=\"M", left, " ", at, "H", width - right,
-                        "\"/><text class=\"tick\" x=\"", left - 8, "\" y=\"", at,
-                        "\" dy=\".35em\" text-anchor=\"end\">", tick_label(tick, step), chart_.unit, "</text>\n");
+            out +=
+                text("<path class=\"", kind, "\" d=\"M", left, " ", at, "H", width - right,
+                     "\"/><text class=\"tick\" x=\"", left - 8, "\" y=\"", at, "\" dy=\".35em\" text-anchor=\"end\">",
+                     chart_.prefix, tick_label(tick, step), chart_.unit, "</text>\n");
         }
         const std::vector<double> x_ticks = nice_ticks(x_low_, x_high_, 6, 1);
         for (const double tick : x_ticks) {
