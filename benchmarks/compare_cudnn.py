@@ -5,7 +5,7 @@
     python3 benchmarks/compare_cudnn.py ./cuda_kernels               needs PyTorch with CUDA: pip install torch
 
 It runs the benchmark (cuda_kernels --tsv), then for every line that has an equivalent PyTorch in channels-last layout,
-and prints both times, the bound of the memory, and the ratio torch / gradus: above 1 Gradus is faster. Times are medians
+and prints both times, the bound, and the ratio torch / gradus: above 1 Gradus is faster. Times are medians
 of 25 calls, each with a wait for the card, as in cuda_kernels.cu: what takes a few microseconds is mostly the launch,
 on both sides. Weights are in the type of the activations here, as autocast would have them; Gradus converts them from
 float in every call.

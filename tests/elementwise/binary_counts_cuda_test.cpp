@@ -18,7 +18,9 @@ TEST_CASE_TEMPLATE("packs of both operands, of a bias and of a gate", T, float, 
             const emulator::KernelCounts counts = counts_of_one("binary_forward_kernel<", [&] { mul(x, y); });
             CHECK(counts.store_sectors == sectors);
             CHECK(counts.store_requests == sectors / 16);
-            CHECK(counts.load_requests == 2 * counts.store_requests);
+            // A row that fits into a block's packs is read once for every two of them.
+            const bool is_row = other == Shape{64};
+            CHECK(2 * counts.load_requests == (is_row ? 3 : 4) * counts.store_requests);
             CHECK(counts.sectors_per_least() == 1.0);
         }
         Generator generator{9, 2, 0};
@@ -27,6 +29,33 @@ TEST_CASE_TEMPLATE("packs of both operands, of a bias and of a gate", T, float, 
         CHECK(counts.load_sectors + counts.store_sectors == 2 * sectors);
         CHECK(counts.store_requests == sectors / 16);
     });
+}
+
+TEST_CASE_TEMPLATE("a row of channels, from either side, adds at most a quarter to the ideal", T, float, Half, double) {
+    for (const Index C : {8, 64, 256}) {
+        const Shape shape{2, 16, 16, C};
+        const Variable<T, Cuda> x(Tensor<T, Cuda>::ones(shape)), row(Tensor<T, Cuda>::ones({C}));
+        const double ideal = 2 * static_cast<double>(shape.numel()) * sizeof(T);
+        for (const bool is_second : {true, false}) {
+            const emulator::KernelCounts counts =
+                counts_of_one("binary_forward_kernel<", [&] { is_second ? sub(x, row) : sub(row, x); });
+            CHECK(static_cast<double>(counts.bytes()) <= 1.25 * ideal);
+        }
+    }
+}
+
+TEST_CASE("rows that stay in registers: several packs of a thread, and a last one that is incomplete") {
+    for (const Index C : {1, 4, 24, 64})
+        for (const Index rows : {1, 33, 1021}) {
+            Generator generator{5, 1, 0};
+            const Tensor<float> x = Tensor<float>::randn({rows, C}, generator),
+                                y = Tensor<float>::randn({C}, generator);
+            const auto on_card = [](const Tensor<float>& t) { return Variable<float, Cuda>(t.to<Cuda>()); };
+            CHECK(div(on_card(x), on_card(y)).value().to<Cpu>().to_vector() ==
+                  div(Variable<float>(x), Variable<float>(y)).value().to_vector());
+            CHECK(div(on_card(y), on_card(x)).value().to<Cpu>().to_vector() ==
+                  div(Variable<float>(y), Variable<float>(x)).value().to_vector());
+        }
 }
 
 TEST_CASE("gradients of broadcast operands: no races") {

@@ -53,6 +53,7 @@ TEST_CASE("batch norm moves little more than it must") {
     check_kernels<float>(16 * 1024, 16, true, 1.25);
     check_kernels<Half>(16 * 1024, 32, false, 1.25);
     check_kernels<Half>(8 * 1024, 256, true, 1.25);
+    check_kernels<double>(288, 64, true, 1.25);  // as small as that, since double has 8 rows a lane in any case
     // Not in packs: 32 floats that begin anywhere lie in 5 sectors, not in 4; and the first row is read by all lanes.
     check_kernels<float>(40 * 1024, 3, true, 1.25 + 0.1);
 }

@@ -8,7 +8,9 @@
 // Parts    M is cut into parts, such that there are up to 512 blocks: with 16 bytes on the way for each thread that is
 //          2 MB, as much as the fastest memories deliver in the time that one load takes (3.3 TB/s of an H100 in
 //          600 ns). A part has 8 rows for each lane, so that what is done once a block does not count; where that gives
-//          fewer than 128 blocks, about one for each multiprocessor, down to 4 rows.
+//          fewer than 128 blocks, about one for each multiprocessor, down to 4 rows. In double it has 8 always: a row
+//          takes twice as many threads there, so that a warp has half as many rows to share the first one, the shift of
+//          the statistics, that each warp reads.
 // The grid depends on M, C and T alone, and so do the partitions of all sums: the same bits in every run and on every
 // card.
 #pragma once
@@ -30,23 +32,23 @@ struct ChannelGrid {
     Index column_blocks;
     Index parts, rows;  // of M, and the rows in each
 
-    ChannelGrid(Index m, Index c, int N, Index most) : M(m), C(c) {
+    ChannelGrid(Index m, Index c, int N, Index most, Index least_rows) : M(m), C(c) {
         const Index runs = (C + N - 1) / N;
         column_blocks = (runs + most - 1) / most;
         columns = static_cast<int>((runs + column_blocks - 1) / column_blocks);
         lanes = channel_block / columns;
-        parts = std::max(parts_for(512, 8), parts_for(128, 4));
+        parts = std::max(parts_for(512, 8), parts_for(128, least_rows));
         rows = (M + parts - 1) / parts;
     }
     // For T = float, double, Half, BFloat16 and C > 0.
     template <class T>
     static ChannelGrid of(Index M, Index C) {
         const int N = run_length<T>(C);
-        return ChannelGrid(M, C, N, most_columns(N));
+        return ChannelGrid(M, C, N, most_columns(N), sizeof(T) == 8 ? 8 : 4);
     }
     // To add up one row for each part of this grid: a single part, and so few columns that there are at least 8 lanes.
     ChannelGrid of_parts() const {
-        ChannelGrid grid(parts, C, 1, 32);
+        ChannelGrid grid(parts, C, 1, 32, 4);
         grid.parts = 1;
         grid.rows = parts;
         return grid;

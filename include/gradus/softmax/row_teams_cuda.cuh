@@ -129,11 +129,12 @@ struct LargerOfTwo {
     }
 };
 
-// For __launch_bounds__: the blocks that a multiprocessor must have room for, 0 as the compiler likes. In double it
-// would like too many, and spill. Few blocks are enough: 256 threads with 16 elements each are 8 to 32 KB on the way,
-// and the memory of an A100 delivers 8.6 KB to a multiprocessor (1555 GB/s, 108 of them) in the 600 ns of a load.
+// For __launch_bounds__: the blocks that a multiprocessor must have room for. Left to itself the compiler likes four in
+// float, 64 registers a thread, and on some cards spills; three leave 80. In double one leaves 255. Few blocks are
+// enough: 256 threads with 16 elements each are 8 to 32 KB on the way, and the memory of an A100 delivers 8.6 KB to a
+// multiprocessor (1555 GB/s, 108 of them) in the 600 ns of a load.
 template <class T>
-inline constexpr int team_blocks = sizeof(Sum<T>) == 4 ? 0 : 1;
+inline constexpr int team_blocks = sizeof(Sum<T>) == 4 ? 3 : 1;
 
 // The values of a team's threads, combined; in every one of them. `shared` has room for one value of every warp.
 template <class S, class Combine>

@@ -13,6 +13,14 @@
 
 namespace gradus::inline GRADUS_ABI {
 
+// A pack whose elements are numbered by a variable is in local memory, not in registers. nvcc leaves a loop as it is
+// where its body is as long as the divisions of a map.
+#if defined(__CUDACC__)
+#define GRADUS_UNROLL_PACK _Pragma("unroll")
+#else
+#define GRADUS_UNROLL_PACK
+#endif
+
 struct StrideMap {
     int dimensions = 0;
     Index extent[Shape::max_rank] = {};  // innermost first
@@ -43,6 +51,12 @@ struct StrideMap {
     GRADUS_HOST_DEVICE bool are_neighbours(int N) const { return dimensions > 0 && stride[0] == 1 && fits(N); }
     // or all the same one.
     GRADUS_HOST_DEVICE bool are_one(int N) const { return dimensions == 0 || (stride[0] == 0 && fits(N)); }
+    // Whether element i + step of the walk always meets the same element as i: a row that is repeated, whose length
+    // divides the step.
+    GRADUS_HOST_DEVICE bool repeats_after(Index step) const {
+        if (dimensions == 0) return true;
+        return stride[dimensions - 1] == 0 && (dimensions == 1 || (dimensions == 2 && step % extent[0] == 0));
+    }
 
 private:
     GRADUS_HOST_DEVICE bool fits(int N) const { return dimensions == 1 || extent[0] % N == 0; }
@@ -59,7 +73,7 @@ __device__ __forceinline__ Pack<T> load_pack(const T* p, const StrideMap& map, I
         const T only = p[map.index(i)];
         for (int k = 0; k < N; ++k) pack[k] = only;
     } else {
-        for (int k = 0; k < N; ++k) pack[k] = k < count ? p[map.index(i + k)] : T(0);
+        GRADUS_UNROLL_PACK for (int k = 0; k < N; ++k) pack[k] = k < count ? p[map.index(i + k)] : T(0);
     }
     return pack;
 }
