@@ -72,8 +72,8 @@ TEST_CASE("six steps on cuda, in the emulator, and on the cpu train alike, in ev
         std::string name;
         double roundoff;  // of an activation
     };
-    // Six steps, in which the sums, in float, are rounded in another order, and then now and then an activation; and the
-    // products on cuda take weights that are rounded to 16 bits.
+    // Six steps, in which the sums, in float, are rounded in another order, and then now and then an activation; and
+    // the products on cuda take weights that are rounded to 16 bits.
     for (const Precision& precision : {Precision{"fp32", 0x1p-24}, {"fp16", 0x1p-11}, {"bf16", 0x1p-8}}) {
         const auto loss_on = [&](const std::string& device) {
             return only_epoch(place, device, {"--device", device, "--precision", precision.name}).train_loss;
