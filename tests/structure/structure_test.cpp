@@ -259,6 +259,32 @@ TEST_CASE("only core/check.hpp throws, and macros are named GRADUS_") {
         }
 }
 
+// The comment that a header opens with, as one line.
+std::string opening_of(const SourceFile& file) {
+    std::string text;
+    for (const std::string& line : file.lines) {
+        if (!begins_with(line, "//")) break;
+        std::istringstream words(line.substr(2));
+        for (std::string word; words >> word;) text += word + " ";
+    }
+    return text;
+}
+
+TEST_CASE("a page with kernels says what they move and compute: how many FLOP for a byte") {
+    int pages = 0;
+    for (const SourceFile& header : headers()) {
+        const auto is_kernel = [](const std::string& line) { return begins_with(line, "__global__ "); };
+        if (folder_of(header.path) == "machine/emulator" || header.path.find(".cuh") == std::string::npos) continue;
+        if (std::none_of(header.lines.begin(), header.lines.end(), is_kernel)) continue;
+        if (header.path == "convolution/conv2d_gemm_loader_cuda.cuh") continue;  // it only brings data to a kernel
+        ++pages;
+        INFO(header.path);
+        CHECK(opening_of(header).find("FLOP a byte") != std::string::npos);
+    }
+    CHECK(pages >= 20);
+    CHECK(opening_of({"a.cuh", {"// of 3 FLOP a", "//     byte", "#pragma once", "// FLOP"}}) == "of 3 FLOP a byte ");
+}
+
 TEST_CASE("no line is longer than 120 columns, and none is left to be written") {
     const std::string later[] = {std::string("TO") + "DO", std::string("FIX") + "ME"};  // not to find this line
     for (const std::string folder : {"include", "examples", "tests", "benchmarks"})

@@ -15,6 +15,8 @@
 //          as an A100 has multiprocessors. dcols is in Sum<T>, so that dx is rounded once.
 //          The rungs that never write cols read less; depthwise groups, products of one column each, are better off
 //          with a kernel of their own.
+// Roofline 3x3, 64 to 64 channels, 32 images of 56x56: 7.4 GFLOP on 51 MB of x and y, 144 FLOP a byte, bound by the
+//          arithmetic: 380 us on an A100. cols has 231 MB; to write it and read it takes 300 us more.
 // Index    The numbers of one piece are counted in 32 bits, because a thread divides by six extents, and 64-bit
 //          divisions cost it several times as much. Offsets in memory are 64 bits.
 #pragma once

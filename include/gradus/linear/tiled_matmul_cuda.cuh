@@ -21,6 +21,8 @@
 //          tests/linear/tiled_matmul_counts_cuda_test.cpp counts both.
 // Cost     2MNK FLOP. Ideal are MK + KN + MN numbers; rung 1 asks for A N/32 times and for B M/32 times, rung 2 for
 //          half of that, mostly from the second-level cache.
+// Roofline (512, 2048) by (2048, 2048): 4.3 GFLOP on 25 MB, 171 FLOP a byte, bound by the arithmetic: 220 us on an
+//          A100, whose memory takes 16 us.
 // Sums     over k in order, in Sum<T>. Elements that stick out of the matrix count as 0.
 #pragma once
 

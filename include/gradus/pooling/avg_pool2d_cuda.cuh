@@ -1,6 +1,7 @@
 // pooling/avg_pool2d_cuda.cuh   The CUDA twins of avg_pool2d.hpp: a thread makes a pack of channels of one pixel.
 // Cost     forward reads x once from memory, K*K / (s*s) times from the caches, and writes y; backward the same the
-//          other way around, see pixel_packs_cuda.cuh. K*K additions an output: the memory is the bound.
+//          other way around, see pixel_packs_cuda.cuh. K*K additions an output.
+// Roofline 2x2, stride 2: 5 bytes and one FLOP for each x, 0.20 FLOP a byte, bound by the memory.
 #pragma once
 
 #include "gradus/machine/cuda/cuda_memory.hpp"

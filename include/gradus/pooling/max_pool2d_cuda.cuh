@@ -1,7 +1,7 @@
 // pooling/max_pool2d_cuda.cuh   The CUDA twins of max_pool2d.hpp: a thread makes a pack of channels of one pixel.
 // Cost     forward reads x once from memory, K*K / (s*s) times from the caches, and writes y and one byte for each y;
-//          backward the same the other way around, see pixel_packs_cuda.cuh. K*K comparisons an output: the memory is
-//          the bound.
+//          backward the same the other way around, see pixel_packs_cuda.cuh. K*K comparisons an output.
+// Roofline 2x2, stride 2: 5.25 bytes and one FLOP for each x, 0.19 FLOP a byte, bound by the memory.
 #pragma once
 
 #include <cmath>

@@ -6,6 +6,7 @@
 // their values, and beside them where each is in x. They lie in the order of x, so the lower row is still the first.
 // Cost     reads x once, at the rate of the memory: one comparison an element. Backward fills dx with zeros and writes
 //          one element of dx for each of dy.
+// Roofline 4 bytes and one comparison an element, 0.25 FLOP a byte: bound by the memory.
 #pragma once
 
 #include "gradus/machine/cuda/cuda_memory.hpp"

@@ -5,6 +5,7 @@
 // multiples of 16 bytes it takes packs of them. Elsewhere neighbouring threads take neighbouring elements, which is
 // less at once, and divide for every element; along a run both sides still move whole sectors.
 // Cost     reads and writes what is selected once; with Rest::zero it writes all of `large`, in the same pass.
+// Roofline 8 bytes for each selected element and no arithmetic, 0 FLOP a byte: bound by the memory.
 #pragma once
 
 #include <numeric>

@@ -3,6 +3,7 @@
 //          shared memory. No atomics, and no sum depends on how many blocks there are: every run and card gives the
 //          same bits.
 // Cost     reads each gradient once, and reads and writes it once to scale it. A launch for every 168 of them.
+// Roofline 4 bytes and 2 FLOP an element, 0.5 FLOP a byte; to scale 8 and 1, 0.12. Both are bound by the memory.
 #pragma once
 
 #include "gradus/machine/cuda/array_table.hpp"

@@ -2,6 +2,7 @@
 // Every thread that finds a value that is not finite says so with an atomic on a whole number, whose result does not
 // depend on the order. Few do, and only in steps that are thrown away.
 // Cost     reads and writes each gradient once. A launch for every 168 of them.
+// Roofline 8 bytes and one FLOP an element, 0.12 FLOP a byte: bound by the memory.
 #pragma once
 
 #include "gradus/machine/cuda/array_table.hpp"
