@@ -354,9 +354,9 @@ GRADUS_COLD int main(int argc, char** argv) {
     Options options = wants_own_data(argc, argv) ? Options{} : digits_recipe();
     const CommandLine::Outcome outcome = command_line(options).parse(argc, argv);
     if (outcome.stop) return outcome.print();
-    if (const std::string warning = instruction_set_warning(); !warning.empty())
-        std::fprintf(stderr, "%s\n", warning.c_str());
     options.device = resolve_device(options.device);
+    if (const std::string warning = instruction_set_warning(); !warning.empty() && options.device != "cuda")
+        std::fprintf(stderr, "%s\n", warning.c_str());
     if (const std::string wrong = contradiction(options); !wrong.empty()) return complain(wrong);
     if (const Status folder = prepare_folder(options.out); !folder.ok()) return complain(folder.error());
     const Result<DataPair> data = load_dataset(options.data.empty() ? digits_folder(argv[0]) : options.data);

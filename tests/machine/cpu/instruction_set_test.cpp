@@ -19,5 +19,9 @@ TEST_CASE("instruction set: the name and the warning agree with how this test wa
     CHECK(instruction_set() == "sse2");
 #endif
     CHECK(instruction_set_warning().find("AVX2") != std::string::npos);
+#if defined(__CUDACC__)
+    if (__builtin_cpu_supports("avx2"))
+        CHECK(instruction_set_warning().find("add -Xcompiler -march=native") != std::string::npos);
+#endif
 #endif
 }

@@ -18,8 +18,13 @@ inline std::string instruction_set_warning() {
 #if defined(__x86_64__)
     if (!__builtin_cpu_supports("avx2"))
         return "warning: this machine has no AVX2; training will be several times slower";
+#if defined(__CUDACC__)
+    const std::string flag = "-Xcompiler -march=native";  // nvcc itself refuses g++'s flag
+#else
+    const std::string flag = "-march=native";
+#endif
     if (instruction_set() == "sse2" || instruction_set() == "avx")
-        return "warning: this program was built without AVX2; add -march=native to make it several times faster";
+        return "warning: this program was built without AVX2; add " + flag + " to make it several times faster";
 #endif
     return "";
 }
