@@ -48,7 +48,9 @@ GRADUS_COLD CommandLine command_line(Options& o) {
                           own.model, ", ", own.epochs, " epochs, batch ", own.batch, ", lr ", shortest(own.lr), "."));
     line.string("data", o.data, "DIR", "folder of CIFAR-10, CIFAR-100 (binary version), MNIST or Fashion-MNIST");
     line.choice("model", o.model, {"resnet8", "resnet20", "resnet32", "resnet44", "resnet56", "resnet110"}, "network");
-    line.choice("device", o.device, device_names(), "auto: a GPU where there is one; reference: the specification");
+    line.choice("device", o.device, device_names(),
+                text("auto: a GPU where there is one, else the CPU; reference: the specification",
+                     has_cuda ? "" : "; cuda: if compiled with nvcc or -DGRADUS_EMULATE_CUDA"));
     line.choice("precision", o.precision, {"fp32", "fp16", "bf16"}, "of activations; weights are float always");
     line.real("loss-scale", o.loss_scale, {1, 1e30}, "in fp16, of the first step; halved after an overflow");
     line.flag("fixed-scale", o.fixed_scale, "in fp16, the scale stays as it is; overflows are left out all the same");

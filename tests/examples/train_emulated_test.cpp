@@ -99,6 +99,8 @@ TEST_CASE("train, compiled without CUDA, refuses --device cuda: it names what th
     const Ended ended = run(GRADUS_TRAIN_PROGRAM, place, {"--device", "cuda", "--out", place.file("run")});
     INFO(ended.output);
     CHECK(ended.exit_code == 2);
-    CHECK(mentions(ended.output, {"--device 'cuda' is not one of auto cpu reference"}));
+    CHECK(mentions(ended.output, {"--device 'cuda' is not one of auto cpu reference", "See train --help"}));
+    const Ended help = run(GRADUS_TRAIN_PROGRAM, place, {"--help"});
+    CHECK(mentions(help.output, {"cuda: if compiled with nvcc or -DGRADUS_EMULATE_CUDA"}));
     CHECK(!std::filesystem::exists(place.file("run")));
 }

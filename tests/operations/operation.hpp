@@ -65,7 +65,7 @@ struct Row {
     double roundings = 4;
     double stored = 2;
     // The tensors that live on for backward: x0, p1 (inputs), y (the result), any other by an equal shape. "y:1" has
-    // one byte an element. "" for none.
+    // one byte an element. "" for none. Only the bytes are compared: x0 and y of one shape are alike.
     const char* keeps = "";
     bool differentiable = true;  // false: only the forward pass is checked
 };

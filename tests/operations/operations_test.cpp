@@ -73,7 +73,8 @@ TEST_CASE("every public operation has a row") {
             const std::string source((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
             for (const std::string& name : public_operations(source)) {
                 ++found;
-                CHECK_MESSAGE(rows.count(name) == 1, header.path().filename().string() << ": no row for " << name);
+                CHECK_MESSAGE(rows.count(name) == 1, header.path().filename().string()
+                                                         << ": no row for " << name << " in tests/operations");
             }
         }
     }

@@ -1,7 +1,8 @@
 // convolution/conv2d_cuda.cuh   The CUDA twins of conv2d.hpp, and which rung of the ladder serves which shape.
 // Letters and (1), (2), (3) are those of conv2d.hpp.
 //     rung 1  direct         conv2d_direct_cuda.cuh         a thread a number: any type, any shape
-//     rung 2  tiled          conv2d_tiled_cuda.cuh          tiles in shared memory: any type, windows up to 12x12
+//     rung 2  tiled          conv2d_tiled_cuda.cuh          tiles in shared memory: any type, windows whose tile fits
+//                                                           (to 64 outputs, stride 1: up to 12x12, in double 9x9)
 //     rung 3  im2col         conv2d_im2col_cuda.cuh         a matrix in memory, cuBLAS
 //     rung 4  implicit_gemm  conv2d_implicit_gemm_cuda.cuh  the matrix only in tiles, tensor cores: Half, BFloat16
 //     beside  depthwise      conv2d_depthwise_cuda.cuh      G = C = O

@@ -1,4 +1,4 @@
-// convolution/conv2d_im2col_cuda.cuh   A rung of conv2d on Cuda: im2col and matrix products by cuBLAS.
+// convolution/conv2d_im2col_cuda.cuh   Rung 3 of conv2d.hpp on Cuda: im2col and matrix products by cuBLAS.
 //     conv2d_im2col_forward, conv2d_im2col_backward_data, conv2d_im2col_backward_weights
 // Method   Chellapilla, Puri, Simard 2006, "High performance convolutional neural networks for document processing", 4.
 //          A row of the matrix cols holds the numbers under the window of one output pixel m = (n, i, j), group by

@@ -99,8 +99,8 @@ __global__ void __launch_bounds__(conv_gemm_threads)
     }
 }
 
-// Whether the kernels above take T. It asks what they were compiled for, not the card: in a program for compute_75 alone,
-// which is what nvcc makes without -arch, those of BFloat16 are empty, and a later card would run them.
+// Whether the kernels above take T. It asks what they were compiled for, not the card: in a program for compute_75
+// alone, which is what nvcc makes without -arch, those of BFloat16 are empty, and a later card would run them.
 template <class T>
 bool has_tensor_cores() {
     if constexpr (!is_tensor_core_element<T>) {

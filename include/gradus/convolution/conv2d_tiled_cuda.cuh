@@ -12,8 +12,9 @@
 //          What is asked for: x 100/64 times, and by each of the 32*49 tiles the weights, 147 KB: 231 MB, of the
 //          second-level cache. On an A100 (19.5 TFLOP/s) the arithmetic takes 380 us, x and y 33 us.
 // Limit    Shared memory: for each tap and channel a warp takes 8 passes for the pixels, which all threads of a row
-//          share, and 4 for the weights, 12 cycles; its 32 multiply-adds take 8 cycles on cards with 128 lanes of float
-//          (sm_86 on), 16 on those with 64 (sm_80). So at best two thirds of the arithmetic there, all of it here.
+//          share, and 4 for the weights, 12 cycles; its 32 multiply-adds take 8 cycles on cards that do 128 of them in
+//          a cycle (sm_86 on), 16 on those that do 64 (sm_80). So at best 8/12 of the arithmetic on the former; on the
+//          latter shared memory keeps up with it.
 // Banks    A tile's pixel has one number more than the chunk, and a row of weights four more than the channels, so that
 //          threads which read down a column find different banks. Fills: the lanes of a warp take 8 channels c times 4
 //          outputs o, banks 4c + o.

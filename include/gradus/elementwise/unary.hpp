@@ -1,9 +1,11 @@
 // elementwise/unary.hpp   y = g(x), element by element, and dx = dy * g'(x).
 // Every function is a struct of a few lines: its value, its derivative, and whether the derivative is computed from x
 // or from y, so that backward keeps only that one. A new function needs nothing else: write the struct, its functions
-// GRADUS_HOST_DEVICE so that nvcc compiles them for a GPU too, and call unary(MyFunction{}, x). (To become part of the
-// library it also needs a row in tests/operations/unary_operations.hpp; then run `tests/run operations/unary`:
-// unary_operations_test checks the derivative, unary_cuda_test Cuda against Reference.)
+// GRADUS_HOST_DEVICE so that nvcc compiles them for a GPU too, and call unary(MyFunction{}, x).
+// To become part of the library it also needs a function beside relu(), at the end of this page, and a row in
+// tests/operations/unary_operations.hpp; then run `tests/run operations/unary operations/operations`:
+// unary_operations_test checks the derivative, unary_cuda_test Cuda against Reference, operations_test that the row is
+// there.
 // Shapes   x, y, dy, dx: any, all alike
 // Sources  GELU: Hendrycks & Gimpel 2016, arXiv 1606.08415 (the exact form, with erf); SiLU: the same, and
 //          Ramachandran, Zoph, Le 2017, arXiv 1710.05941 ("Swish"); leaky ReLU: Maas, Hannun, Ng 2013;

@@ -20,6 +20,8 @@ struct ChannelNumbers {
     S scale[N] = {}, beta[N] = {};  // scale = gamma*rstd
     S b[N] = {}, k[N] = {};         // scale*row_weight*dbeta, scale*row_weight*dgamma*rstd; 0 without dgamma and dbeta
 
+    // All threads of the block come here: one row of them reads for all, and there is a barrier. row_weight is 1/M, or
+    // 0 where the statistics are constants.
     using Shared = S[6][N][most_columns(N)];  // neighbouring columns in neighbouring banks
     __device__ __forceinline__ ChannelNumbers(const BatchNormChannels<S>& by, const ChannelShare<N>& mine,
                                               Shared& shared, const S* dgamma = nullptr, const S* dbeta = nullptr,

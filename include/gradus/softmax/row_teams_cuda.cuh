@@ -1,13 +1,14 @@
 // softmax/row_teams_cuda.cuh   Teams of threads, one for each row: what softmax and cross entropy share on the card.
 // Problem  A row needs its maximum before the first exponential, and the sum of the exponentials before the first
 //          result. Reading it three times would cost three times the memory's time.
-// Answer   A team of threads holds a tile of the row in registers: 16 elements a thread in words of up to 16 bytes
-//          (with_run_length in run.hpp), 8 where an odd row makes every element a word, which needs an address. Rows of
-//          up to 512 elements (256) are for a part of a warp, 1, 2, 4, ... 32 threads, so that a warp with short rows
-//          has several of them; longer rows are for a block. Neighbouring threads hold neighbouring runs: loads are
-//          coalesced.
-//          A row of one tile, up to 4,096 elements (2,048), is read once. A longer one is read twice: tile by tile,
-//          first for the sums, then in the opposite order for the results, because the last tile is still in registers.
+// Answer   A team of threads holds a tile of the row in registers: 16 elements a thread, in words of up to 16 bytes
+//          (with_run_length in run.hpp). Rows of up to 512 elements are for a part of a warp, 1, 2, 4, ... 32 threads,
+//          so that a warp with short rows has several of them; longer rows are for a block. Neighbouring threads hold
+//          neighbouring runs: loads are coalesced.
+//          A row of one tile, up to 4,096 elements, is read once. A longer one is read twice: tile by tile, first for
+//          the sums, then in the opposite order for the results, because the last tile is still in registers.
+//          In rows of odd length every element is a word of its own, a load with an address register of its own: then a
+//          thread has 8 elements, and the two limits are 256 and 2,048.
 // Sums     in one pass over the tiles (Milakov, Gimelshein 2018, arXiv 1805.02867): where a tile has a larger maximum
 //          m' than those before, s = s exp(m - m'), after which all terms of s are relative to m'.
 // Lanes are added in pairs that exchange their values (a butterfly), warps one after the other: every thread of a team

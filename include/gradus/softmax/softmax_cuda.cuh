@@ -10,7 +10,7 @@
 
 namespace gradus::inline GRADUS_ABI {
 
-// The formulas of the page. d = x - m.
+// The formulas of softmax.hpp: m is the row's maximum, s the sum of exp(x - m). d = x - m.
 template <class S>
 struct SoftmaxFormula {
     S inverse;

@@ -9,9 +9,10 @@
 //     static    S stays as it is.
 //     dynamic   S is the largest that works, found by trying: with each step that is left out S *= backoff; after
 //               `interval` good steps in a row S *= growth.
-//          A step that is left out changes no weight. Where all are left out, the training would stand still: after 40
-//          in a row a static S is an Error, a dynamic one where it has come down to 2^-24, from 65536 after 40 as well.
-// Here is only how S moves, which is the same for every network and device. A whole step is scaled_step of unscale.hpp:
+//          A step that is left out changes no weight. Where all are left out, the training would stand still: the 40th
+//          in a row is an Error with a static S, with a dynamic one the one that takes it below 2^-24: from 65536 the
+//          41st.
+// Here is only how S moves, which is the same for every network and device. A whole step, scaled_step of unscale.hpp:
 //     LossScaler scaler;
 //     loss.backward(Tensor<float, D>::scalar(static_cast<float>(scaler.scale())));         D: the device of the loss
 //     const bool finite = unscale_gradients(sgd.groups(), scaler.scale());         clip (clip_grad.hpp) after this line

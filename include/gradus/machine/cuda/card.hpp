@@ -1,9 +1,9 @@
 // machine/cuda/card.hpp   Whether there is a card, and if not, why.
 // Problem  A program for a GPU meets machines without one, or with a driver that is older than the toolkit. The runtime
 //          then says "no CUDA-capable device is detected" at the first call, wherever that happens to be.
-// Answer   Ask once, at the top (with_device() does), and say what to do. That the card is there is not all: the program
-//          must have kernels for it, machine code for just this kind of card, or code for an older one (compute_75 where
-//          nvcc is not told) that the driver translates.
+// Answer   Ask once, at the top (with_device() does), and say what to do. That the card is there is not all: the
+//          program must have kernels for it, machine code for just this kind of card, or code for an older one
+//          (compute_75 where nvcc is not told) that the driver translates.
 // Which    Every thread uses the first card that CUDA shows; the environment's CUDA_VISIBLE_DEVICES says which that is.
 #pragma once
 

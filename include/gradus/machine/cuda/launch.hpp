@@ -9,14 +9,19 @@
 // Problem  kernel<<<grid, block>>>(args...) is not C++, and the errors of a launch are easily lost.
 // Answer   A function. Under nvcc it launches on the GPU, else it runs the kernel in the emulator. Arguments are
 //          converted to the kernel's parameter types, as in a call. A launch that cannot start is an Error that names
-//          the kernel, the operation, the grid and the place of the call. What goes wrong inside a kernel on a GPU shows
-//          at a later call, whichever that is (cuda_check.hpp); in the emulator, here.
-// In a debugger, with the emulator, threadIdx and blockIdx are variables like others:
+//          the kernel, the operation, the grid and the place of the call. What goes wrong inside a kernel on a GPU
+//          shows at a later call, whichever that is (cuda_check.hpp); in the emulator, here.
+// In a debugger, with the emulator and -O0 -g, threadIdx and blockIdx are variables like others:
 //     (gdb) break scale.cu:12 if threadIdx.x == 3 && blockIdx.x == 1
-// To step over a barrier, set a breakpoint behind it: there another thread may come first.
+// At a barrier, a shuffle or a vote other threads run: not `next` leads over it but, with the line behind it,
+//     (gdb) tbreak scale.cu:20 if threadIdx.x == 3 && blockIdx.x == 1
+//     (gdb) continue
+// examples/04_cuda_on_a_cpu.cpp has a whole session.
 // The emulator runs the threads in another order when told so, which shows what depends on it (emulator/settings.hpp):
 //     GRADUS_EMULATOR_ORDER=reverse or random:7   GRADUS_EMULATOR_BLOCKS=4   GRADUS_EMULATOR_STREAMS=deferred
-// Its race checker sees every access: machine/emulator/race_checker.hpp.
+// Without more it finds threads that wait in vain, wrong masks, launches over a limit and host access to device memory.
+// Its race checker sees every access, and finds races, what was never written, and what is out of bounds or misaligned:
+// machine/emulator/race_checker.hpp.
 // Rules for kernels that run in both worlds:
 //     1. Of CUDA's headers none: this one (and ptx.hpp) stands for them; Gradus' own as you like. Launch only with
 //        launch(); shared memory only through GRADUS_SHARED, GRADUS_SHARED_ALIGNED and GRADUS_DYNAMIC_SHARED.

@@ -2,7 +2,8 @@
 //     Sum<T> v[N];
 //     load_run(x + k, v);  ...  put_run(y + k, v, Write::add);
 // Problem  Kernels that walk along rows or down channels want packs of 16 bytes, but rows of 7 elements are not made of
-//          packs; and next to a pack of 8 halves they need 8 float parameters, which are two packs.
+//          packs; and a thread with a pack of 8 halves also needs 8 parameters in float (gamma and beta of batch norm),
+//          which are two packs. Sum<T> is what a sum of Ts is computed in: double for double, else float.
 // Answer   N is a template argument of the kernel: vector_length<T> where a row is a multiple of it, else 1; or, with
 //          with_run_length, any power of two between. Memory that is not aligned to the words of a run, a slice of a
 //          tensor, is read one element at a time, or in the shorter words that with_run_length finds.

@@ -1,6 +1,7 @@
 // machine/emulator/shared_memory.hpp   The memory that the threads of a block share.
 //     GRADUS_SHARED(float, tile, [16][17]);               __shared__ float tile[16][17];
 //     GRADUS_SHARED_ALIGNED(16, float, tile, [16][16]);   the same, aligned to 16 bytes for float4 loads
+//     GRADUS_SHARED(Sums, sums, );                        __shared__ Sums sums;
 //     GRADUS_DYNAMIC_SHARED(float, buffer);               extern __shared__ float buffer[];  of launch()'s shared_bytes
 // Problem  __shared__ cannot be had in plain C++: an array that is neither a thread's nor the program's.
 // Answer   An arena for each block in flight. The first thread that reaches a declaration places the array, the others
