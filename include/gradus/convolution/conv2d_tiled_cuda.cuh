@@ -15,6 +15,9 @@
 //          share, and 4 for the weights, 12 cycles; its 32 multiply-adds take 8 cycles on cards that do 128 of them in
 //          a cycle (sm_86 on), 16 on those that do 64 (sm_80). So at best 8/12 of the arithmetic on the former; on the
 //          latter shared memory keeps up with it.
+//          With fewer than 64 channels a block has fewer threads, with up to 4 of them 8: a warp is then three quarters
+//          empty, and no multiprocessor is full. So is the gradient of the first layer's images, which is rarely asked
+//          for.
 // Banks    A tile's pixel has one number more than the chunk, and a row of weights four more than the channels, so that
 //          threads which read down a column find different banks. Fills: the lanes of a warp take 8 channels c times 4
 //          outputs o, banks 4c + o.

@@ -55,7 +55,10 @@ class CublasHandles {
 public:
     CublasHandles() = default;
     ~CublasHandles() {
-        for (const auto& [stream, handle] : handles_) static_cast<void>(cublasDestroy(handle));
+        for (const auto& [stream, handle] : handles_) {
+            static_cast<void>(cublasSetStream(handle, nullptr));  // its own, a graph's for instance, may have ended
+            static_cast<void>(cublasDestroy(handle));
+        }
     }
     CublasHandles(const CublasHandles&) = delete;
     CublasHandles& operator=(const CublasHandles&) = delete;
