@@ -152,8 +152,8 @@ bool is_cuda_only(const std::string& path) {
 
 // Its library's own files: kernels need race_checker.hpp alone.
 bool is_part_of_the_race_checker(const std::string& path) {
-    static const std::set<std::string> names = {"racecheck.cpp", "race_shadow.hpp", "access_counts.hpp",
-                                                "program_places.hpp"};
+    static const std::set<std::string> names = {"racecheck.cpp",     "race_shadow.hpp",    "race_reports.hpp",
+                                                "access_counts.hpp", "program_places.hpp", "kernel_memory.hpp"};
     return names.count(name_of(path)) > 0;
 }
 

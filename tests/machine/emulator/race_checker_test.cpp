@@ -155,6 +155,45 @@ __global__ void misaligned_kernel(float* x) {
     *reinterpret_cast<float4*>(x + 1) = make_float4(1, 2, 3, 4);
 }
 template <int>
+__global__ void misaligned_word_kernel(float* x) {
+    *reinterpret_cast<int*>(reinterpret_cast<char*>(x) + 1) = 1;
+}
+
+// Structs whose members are written one by one and which are then copied as a whole: bytes between members and behind
+// the last one are nobody's, and a copy of 8 or 16 bytes at once asks for no more alignment than the struct has.
+struct IntBehindDouble {
+    double value;
+    int index;
+};
+struct CharBehindFloat {
+    float value;
+    char index;
+};
+struct TwoWords {
+    float value;
+    int index;
+};
+template <class Item>
+__global__ void largest_kernel(Item* result, unsigned without_members) {
+    GRADUS_SHARED(Item, items, [64]);
+    const unsigned t = threadIdx.x;
+    if (t != without_members) {
+        items[t].value = static_cast<float>(t * 37 % 64);
+        items[t].index = static_cast<decltype(Item::index)>(t);
+    }
+    __syncthreads();
+    Item mine = items[t ^ 32];
+    __syncthreads();
+    items[t] = mine;
+    __syncthreads();
+    for (unsigned half = 32; half > 0; half /= 2) {
+        if (t < half && items[t].value < items[t + half].value) items[t] = items[t + half];
+        __syncthreads();
+    }
+    if (t == 0) *result = items[0];
+}
+
+template <int>
 __global__ void copy_without_barrier_kernel(const float* x, float* y) {
     GRADUS_SHARED_ALIGNED(16, float, tile, [128]);
     const unsigned t = threadIdx.x;
@@ -289,6 +328,7 @@ TEST_CASE("races within a block: who read, who wrote, and where") {
         CHECK(contains(message, "written by thread ("));
         CHECK(contains(message, "at " + line_of(__FILE__, shared_race_line - 1)));
         CHECK(contains(message, "at " + line_of(__FILE__, shared_race_line)));
+        CHECK(contains(message, "nothing orders these two: __sync"));
         const std::string late = found(write_after_read_kernel<0>, 1, 64, 0, x.data());
         INFO(late);
         CHECK(contains(late, "race on shared memory"));
@@ -300,7 +340,9 @@ TEST_CASE("races within a block: who read, who wrote, and where") {
 TEST_CASE("lanes of a warp are ordered by __syncwarp alone") {
     in_every_order([] {
         const DeviceArray<float> x(32);
-        CHECK(contains(found(warp_race_kernel<0>, 1, 32, 0, x.data()), "race on shared memory"));
+        const std::string in_warp = found(warp_race_kernel<0>, 1, 32, 0, x.data());
+        CHECK(contains(in_warp, "race on shared memory"));
+        CHECK(contains(in_warp, "nothing orders these two: __syncwarp() would, between them"));
         CHECK(found(warp_sum_kernel<0>, 1, 32, 0, x.data()) == "");
         const DeviceArray<Half> matrix(256);
         for (const Together how :
@@ -330,7 +372,9 @@ TEST_CASE("races in device memory: in a block, across blocks, between plain and 
         const DeviceArray<int> count(1);
         const DeviceArray<Half> halves(64);
         CHECK(contains(found(same_element_kernel<0>, 1, 64, 0, x.data()), "race on device memory, byte"));
-        CHECK(contains(found(across_blocks_kernel<0>, 2, 64, 0, x.data()), "of a buffer of 512 bytes"));
+        const std::string across_blocks = found(across_blocks_kernel<0>, 2, 64, 0, x.data());
+        CHECK(contains(across_blocks, "of a buffer of 512 bytes"));
+        CHECK(contains(across_blocks, "blocks of one launch are ordered by fences with atomics, or not at all"));
         CHECK(found(across_blocks_kernel<0>, 1, 64, 0, x.data()) == "");
         CHECK(found(neighbour_half_kernel<0>, 1, 64, 0, halves.data()) == "");
         CHECK(contains(found(plain_and_atomic_kernel<0>, 1, 64, 0, count.data()), "race on device memory"));
@@ -354,18 +398,41 @@ TEST_CASE("copies of structs and of whole ranges are accesses too") {
     });
 }
 
+template <class Item>
+void check_largest() {
+    const DeviceArray<Item> result(1);
+    CHECK(found(largest_kernel<Item>, 1, 64, 0, result.data(), 64u) == "");
+    CHECK(result.host()[0].value == 63);
+    CHECK(
+        contains(found(largest_kernel<Item>, 1, 64, 0, result.data(), 17u), "read of memory that nobody has written"));
+}
+TEST_CASE("structs are copied with the gaps between their members, and aligned as these are") {
+    in_every_order([] {
+        check_largest<TwoWords>();
+        check_largest<IntBehindDouble>();
+        check_largest<CharBehindFloat>();
+    });
+}
+
 TEST_CASE("out of bounds of buffers and of arrays, and misaligned") {
     in_every_order([] {
         const DeviceArray<float> x(64);
         CHECK(contains(found(outside_buffer_kernel<0>, 1, 128, 0, x.data(), 64),
-                       "out of bounds on device memory, in no buffer"));
+                       "out of bounds on device memory, byte 256 of a buffer of 256 bytes"));
+        CHECK(contains(found(outside_buffer_kernel<0>, 1, 1, 0, x.data() - 1, 64),
+                       "out of bounds on device memory, byte -4 of a buffer of 256 bytes"));
         CHECK(found(outside_buffer_kernel<0>, 1, 128, 0, x.data(), 63) == "");
         CHECK(contains(found(outside_array_kernel<0>, 1, 64, 0, x.data()),
-                       "out of bounds on shared memory, in no array"));
+                       "out of bounds on shared memory, byte 256 of s, which has 256 bytes"));
         CHECK(contains(found(outside_dynamic_kernel<0>, 1, 64, 63 * 4, x.data()),
-                       "out of bounds on shared memory, in no array"));
+                       "out of bounds on shared memory, byte 252 of dynamic shared memory, which has 252 bytes"));
         CHECK(found(outside_dynamic_kernel<0>, 1, 64, 64 * 4, x.data()) == "");
         CHECK(contains(found(misaligned_kernel<0>, 1, 1, 0, x.data()), "misaligned access"));
+        CHECK(contains(found(misaligned_word_kernel<0>, 1, 1, 0, x.data()), "misaligned access"));
+        float* freed = nullptr;
+        REQUIRE(cudaMalloc(&freed, 1024) == cudaSuccess);
+        cudaFree(freed);
+        CHECK(contains(found(outside_buffer_kernel<0>, 1, 64, 0, freed, 63), "in a buffer that was freed"));
     });
 }
 

@@ -30,7 +30,10 @@ GRADUS_EMULATOR_QUIET inline void start_copy(void* target, const void* source, u
     copies.pending.push_back({target, source, bytes, used, copies.groups, site});
 }
 
-GRADUS_EMULATOR_QUIET inline void commit_copies() { ++async_copies().groups; }
+GRADUS_EMULATOR_QUIET inline void commit_copies() {
+    const Unobserved guard;
+    ++async_copies().groups;
+}
 
 // Returns when all groups but the newest `still_open` have been copied.
 GRADUS_EMULATOR_QUIET inline void wait_for_copies(unsigned still_open) {

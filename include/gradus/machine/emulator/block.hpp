@@ -73,6 +73,7 @@ struct Launch {
     std::size_t shared_limit = 0;  // static and dynamic together
     void (*run_thread)(const void* arguments) = nullptr;
     const void* arguments = nullptr;
+    std::size_t argument_bytes = 0;
     const void* kernel = nullptr;  // its address
     Site site;                     // of the call of launch()
 };

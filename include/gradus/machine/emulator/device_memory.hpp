@@ -101,6 +101,23 @@ public:
         if (offset_of(pointer) >= next->first + next->second) return {};
         return {base_ + next->first, next->second};
     }
+    // The buffer that this address, which may lie in none, is in or nearest to; bytes is 0 where there are no buffers.
+    Buffer nearest_unlocked(const void* pointer) const {
+        const std::size_t offset = offset_of(pointer);
+        const auto next = buffers_.upper_bound(offset);
+        auto nearest = next;
+        if (next != buffers_.begin()) {
+            const auto before = std::prev(next);
+            const std::size_t end = before->first + before->second;
+            if (next == buffers_.end() || offset < end || offset - end < next->first - offset) nearest = before;
+        }
+        return nearest == buffers_.end() ? Buffer{} : Buffer{base_ + nearest->first, nearest->second};
+    }
+    // Has a buffer lain here that was freed, and none since?
+    bool is_freed_unlocked(const void* pointer) const {
+        const auto next = free_.upper_bound(offset_of(pointer));
+        return next != free_.begin() && offset_of(pointer) < std::prev(next)->first + std::prev(next)->second;
+    }
     // Do `bytes` bytes from here on lie in one buffer?
     bool holds(const void* pointer, std::size_t bytes) {
         const Buffer buffer = find(pointer);

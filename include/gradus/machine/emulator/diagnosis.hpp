@@ -56,12 +56,14 @@ inline std::string describe_launch(const Launch& launch) {
 
 // What one thread does wrong,
 [[noreturn]] inline void fail_in_kernel(const std::string& message) {
+    const Unobserved guard;
     const Launch& launch = *running_block->launch;
     fail(text(kernel_name(launch.kernel), ": ", message, "\n  in block ", blockIdx, ", thread ", threadIdx,
               "; launched at ", describe_launch(launch)));
 }
 // ... and what threads do wrong together: the one that runs when it shows need not be the culprit and is not named.
 [[noreturn]] inline void fail_in_block(const Block& block, const std::string& message) {
+    const Unobserved guard;
     fail(text(kernel_name(block.launch->kernel), ": ", message, "\n  in block ", blockIdx, "; launched at ",
               describe_launch(*block.launch), table_of_threads(block)));
 }

@@ -269,6 +269,7 @@ void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t sh
     ++call_counts().launches;
     streams().enqueue(stream, [call = KernelCall<Parameters...>{kernel, std::move(arguments)}, launch]() mutable {
         launch.arguments = &call;
+        launch.argument_bytes = sizeof call;
         run_grid(launch);
     });
 }

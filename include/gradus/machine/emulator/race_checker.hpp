@@ -7,8 +7,10 @@
 //          names of its own. For each word of shared and device memory it keeps the last accesses (race_shadow.hpp)
 //          and compares each new access with them:
 //     - races within a warp, a block, a grid: both accesses with thread and line;
-//     - reads of memory that nobody has written;
+//     - reads of memory that nobody has written. A struct that is copied as a whole may have gaps between its members:
+//       of each 8 bytes of it, one written is enough;
 //     - accesses out of the bounds of a buffer or an array, and misaligned ones;
+//     - accesses to host memory and to other threads' local variables (kernel_memory.hpp);
 //     - shuffles that read a lane that takes no part.
 //          What was found ends the launch with a gradus::Error, after the kernel has run.
 // It also puts the accesses of a warp's lanes together into the requests that a card would make (access_counts.hpp),

@@ -83,6 +83,16 @@ public:
         std::memset(bits_ + begin / 8, written ? 0xFF : 0, count / 8);
         for (begin += count / 8 * 8, count %= 8; count > 0; ++begin, --count) set_one(begin, written);
     }
+    // For a piece of a struct, which may hold padding: of every 8 bytes, has at least one been written?
+    bool some(std::size_t begin, std::size_t count) const {
+        for (std::size_t i = 0; i < count; i += 8) {
+            const std::size_t end = begin + std::min(i + 8, count);
+            std::size_t at = begin + i;
+            while (at < end && !all(at, 1)) ++at;
+            if (at == end) return false;
+        }
+        return true;
+    }
     bool all(std::size_t begin, std::size_t count) const {
         const std::size_t bit = begin % 8;
         if (bit + count <= 8) {  // the usual case: within one byte of bits
@@ -162,7 +172,6 @@ public:
         barrier_tick_ = ++tick_;
     }
     std::uint32_t current_block() const { return current_block_; }
-    std::uint32_t blocks_before() const { return first_block_; }  // the serial number of the launch's first block
     std::uint32_t tick() const { return tick_; }
 
     // __syncwarp

@@ -3,12 +3,12 @@
 // must not check itself. (Inline functions that it shares with instrumented code may be instrumented all the same; the
 // flag is_unobserved keeps them out.)
 #include <cstdio>
-#include <set>
 
 #include "gradus/machine/emulator/access_counts.hpp"
 #include "gradus/machine/emulator/emulator.hpp"
-#include "gradus/machine/emulator/program_places.hpp"
+#include "gradus/machine/emulator/kernel_memory.hpp"
 #include "gradus/machine/emulator/race_checker.hpp"
+#include "gradus/machine/emulator/race_reports.hpp"
 #include "gradus/machine/emulator/race_shadow.hpp"
 
 namespace gradus::inline GRADUS_ABI::emulator {
@@ -29,12 +29,13 @@ public:
         if (!counts_.empty() && settings().print_counts) std::fputs(table_of(counts_).c_str(), stdout);
     }
 
-    // The instrumented accesses. Everything but shared and device memory is the thread's own, or the emulator's.
-    void access(const void* address, std::size_t bytes, bool is_write, bool is_atomic, std::uint32_t place) {
+    // The instrumented accesses.
+    void access(const void* address, std::size_t bytes, bool is_write, bool is_atomic, std::uint32_t place,
+                bool may_have_padding = false) {
         Block& block = *running_block;
         const char* const byte = static_cast<const char*>(address);
-        const bool is_shared = byte >= block.arena && byte < block.arena + arena_bytes;
-        if (!is_shared && !device_memory().contains(byte)) return;
+        const bool is_shared = is_in_arena(block, byte), is_foreign = !is_shared && !device_memory().contains(byte);
+        if (is_foreign && kernel_memory_.may_touch(block, byte)) return;
         const unsigned lane = block.current % lanes_per_warp, warp = block.current / lanes_per_warp;
         AccessRecord now;
         now.block = order_.current_block();
@@ -43,16 +44,18 @@ public:
         now.place = place;
         now.thread = static_cast<std::uint16_t>(block.current);
         now.is_atomic = is_atomic;
-        if (!is_inside(block, byte, bytes, is_shared)) return report("out of bounds", byte, now, is_write, nullptr);
+        if (is_foreign) return reports_.add_foreign(block, byte, now, is_write);
+        if (!is_inside(block, byte, bytes, is_shared))
+            return reports_.add("out of bounds", byte, now, is_write, nullptr);
         if ((bytes & (bytes - 1)) == 0 && reinterpret_cast<std::uintptr_t>(byte) % bytes != 0)
-            report("misaligned access", byte, now, is_write, nullptr);
+            reports_.add("misaligned access", byte, now, is_write, nullptr);
         warps_[warp].add(place, lane, reinterpret_cast<std::uintptr_t>(byte), static_cast<unsigned>(bytes), is_write,
                          is_shared);
 
         const std::size_t offset = static_cast<std::size_t>(byte - (is_shared ? block.arena : device_memory().base()));
         WrittenBytes& written = is_shared ? shared_written_ : device_written_;
-        if ((!is_write || is_atomic) && !written.all(offset, bytes))
-            report("read of memory that nobody has written", byte, now, false, nullptr);
+        if ((!is_write || is_atomic) && !(may_have_padding ? written.some(offset, bytes) : written.all(offset, bytes)))
+            reports_.add("read of memory that nobody has written", byte, now, false, nullptr);
         if (is_write) written.set(offset, bytes, true);
         for (std::size_t at = offset; at < offset + bytes;) {  // word by word
             const std::size_t in_word = at % 4, count = std::min(4 - in_word, offset + bytes - at);
@@ -60,7 +63,7 @@ public:
             ShadowCell& cell = (is_shared ? shared_shadow_ : device_shadow_).cell(at / 4);
             Conflict conflict;
             if (compare_and_remember(cell, now, is_write, is_shared, order_, conflict))
-                report("race", byte + (at - offset), now, is_write, &conflict);
+                reports_.add("race", byte + (at - offset), now, is_write, &conflict);
             at += count;
         }
         if (is_atomic) order_.atomic(block.current, address);
@@ -75,9 +78,7 @@ public:
     void launch_begins(const Launch& launch) override {
         const Unobserved guard;
         order_.launch_begins();
-        reports_.clear();
-        reported_.clear();
-        block_indices_.clear();
+        reports_.launch_begins();
         const auto known = numbers_.insert({launch.kernel, counts_.size()});
         if (known.second) counts_.emplace_back().kernel = kernel_name(launch.kernel);
         current_counts_ = known.first->second;
@@ -85,20 +86,19 @@ public:
     }
     std::string launch_ends(const Launch& launch) override {
         const Unobserved guard;
-        if (reports_.empty()) return "";
-        return text(kernel_name(launch.kernel), ": the race checker found ", reported_.size(), " fault",
-                    reported_.size() == 1 ? "" : "s", " in the launch at ", describe_launch(launch), reports_);
+        return reports_.of_launch(launch);
     }
     void block_begins(Block& block) override {
         const Unobserved guard;
-        block_indices_.push_back(block.linear_index);
         order_.block_begins();
+        reports_.block_begins(order_.current_block(), block.linear_index);
         shared_written_.set(0, arena_bytes, false);
         last_device_ = {};
         last_shared_ = {};
     }
     void block_ends(Block& block) override {
         const Unobserved guard;
+        if (block.error != nullptr) reports_.kernel_has_failed();
         for (unsigned w = 0; w < block.warp_count; ++w) flush(block, w);
     }
     void allocated(const char* buffer, std::size_t bytes) override {
@@ -115,8 +115,7 @@ public:
         const Unobserved guard;
         const Block& block = *running_block;
         const char* const byte = static_cast<const char*>(address);
-        if (byte >= block.arena && byte < block.arena + arena_bytes)
-            shared_written_.set(static_cast<std::size_t>(byte - block.arena), bytes, false);
+        if (is_in_arena(block, byte)) shared_written_.set(static_cast<std::size_t>(byte - block.arena), bytes, false);
     }
     bool was_written(const void* address, std::size_t bytes) override {
         const Unobserved guard;
@@ -130,14 +129,11 @@ public:
     }
     void accessed(const void* address, std::size_t bytes, bool is_write, bool is_atomic, Site site) override {
         const Unobserved guard;
-        access(address, bytes, is_write, is_atomic, places_.of_site(site));
+        access(address, bytes, is_write, is_atomic, reports_.places().of_site(site));
     }
     void misused(const std::string& what, unsigned thread, Site site) override {
         const Unobserved guard;
-        if (!is_new({"misuse", places_.of_site(site), 0})) return;
-        const Launch& launch = *running_block->launch;
-        reports_ += text("\n  ", what, "\n    by thread ", unflatten(thread, launch.block), " of block ", blockIdx,
-                         " at ", site);
+        reports_.add_misuse(what, thread, site);
     }
     void lanes_met(Block& block, unsigned warp, std::uint32_t lanes) override {
         const Unobserved guard;
@@ -157,7 +153,7 @@ public:
         numbers_.clear();
         return std::exchange(counts_, {});
     }
-    std::uint32_t place_of(const void* return_address) const { return places_.of_instruction(return_address); }
+    std::uint32_t place_of(const void* return_address) { return reports_.places().of_instruction(return_address); }
 
 private:
     KernelCounts& counts_of_kernel() { return counts_[current_counts_]; }
@@ -183,56 +179,30 @@ private:
         return last.holds(byte, bytes);
     }
 
-    std::string describe_memory(const char* byte) {
-        for (const SharedArray& array : running_block->shared_arrays)
-            if (byte >= array.address && byte < array.address + array.bytes)
-                return text("shared memory, byte ", byte - array.address, " of ", array.name);
-        const DeviceMemory::Buffer buffer = device_memory().find_unlocked(byte);
-        if (buffer.bytes > 0)
-            return text("device memory, byte ", byte - buffer.address, " of a buffer of ", buffer.bytes, " bytes");
-        return device_memory().contains(byte) ? "device memory, in no buffer" : "shared memory, in no array";
+    static bool is_in_arena(const Block& block, const char* byte) {
+        return byte >= block.arena && byte < block.arena + arena_bytes;
     }
-    std::string describe_access(const AccessRecord& access, bool is_write) {
-        const Launch& launch = *running_block->launch;
-        return text("\n    ", is_write ? "written by" : "read by", " thread ", unflatten(access.thread, launch.block),
-                    " of block ", unflatten(block_index(access.block), launch.grid), " at ",
-                    places_.describe(access.place));
-    }
-    std::uint64_t block_index(std::uint32_t serial) const { return block_indices_[serial - order_.blocks_before()]; }
-
-    // Is this to be reported? Each fault once, and 20 are enough to begin with.
-    bool is_new(const std::tuple<std::string, std::uint32_t, std::uint32_t>& fault) {
-        return reported_.insert(fault).second && reported_.size() <= 20;
-    }
-    void report(const char* what, const char* byte, const AccessRecord& now, bool is_write, const Conflict* conflict) {
-        const std::uint32_t other_place = conflict != nullptr ? conflict->other.place : 0;
-        if (!is_new({what, now.place, other_place})) return;
-        reports_ += text("\n  ", what, " on ", describe_memory(byte), describe_access(now, is_write));
-        if (conflict != nullptr) reports_ += describe_access(conflict->other, conflict->other_wrote);
-    }
-
     HappenedBefore order_;
     Shadow device_shadow_, shared_shadow_;
     WrittenBytes device_written_, shared_written_;
-    ProgramPlaces places_;
     Range last_device_, last_shared_;
     WarpAccesses warps_[most_warps];
     WarpBranches branches_[most_warps];
-    std::vector<std::uint64_t> block_indices_;
     std::vector<KernelCounts> counts_;
     std::map<const void*, std::size_t> numbers_;  // of kernels in counts_
     std::size_t current_counts_ = 0;
-    std::string reports_;
-    std::set<std::tuple<std::string, std::uint32_t, std::uint32_t>> reported_;
+    KernelMemory kernel_memory_;
+    RaceReports reports_;
 };
 
 RaceChecker checker;
 
 // What every instrumented access comes to. Outside of kernels, and inside the checker, it is of no interest.
-void observe(const void* address, std::size_t bytes, bool is_write, const void* return_address) {
+void observe(const void* address, std::size_t bytes, bool is_write, const void* return_address,
+             bool may_have_padding = false) {
     if (running_block == nullptr || is_unobserved || current_observer == nullptr) return;
     const Unobserved guard;
-    checker.access(address, bytes, is_write, false, checker.place_of(return_address));
+    checker.access(address, bytes, is_write, false, checker.place_of(return_address), may_have_padding);
 }
 
 void observe_branch(const void* return_address) {
@@ -241,13 +211,19 @@ void observe_branch(const void* return_address) {
     checker.branch(checker.place_of(return_address));
 }
 
-// A copy of many bytes, in pieces as a card moves them: of at most 16 bytes, and of no more than size and address are
-// multiples of.
+// A copy of a struct or of many bytes, in pieces as a card moves them: of at most 16 bytes, and of no more than size
+// and address are multiples of. Between a struct's members may lie bytes that nobody writes.
 void observe_range(const void* address, std::size_t bytes, bool is_write, const void* return_address) {
     const std::uintptr_t multiples = reinterpret_cast<std::uintptr_t>(address) | bytes | 16;
     const std::size_t piece = std::size_t{1} << std::countr_zero(multiples);
     for (std::size_t at = 0; at < bytes; at += piece)
-        observe(static_cast<const char*>(address) + at, piece, is_write, return_address);
+        observe(static_cast<const char*>(address) + at, piece, is_write, return_address, true);
+}
+// 16 bytes at once: no type of C++ but a struct, which may be aligned to 8 (those aligned to 16 by CUDA's or Gradus'
+// own types come to gradus_observe_copy).
+void observe_16(const void* address, bool is_write, const void* return_address) {
+    if (reinterpret_cast<std::uintptr_t>(address) % 8 == 0) return observe_range(address, 16, is_write, return_address);
+    observe(address, 16, is_write, return_address);
 }
 
 }  // namespace
@@ -259,16 +235,20 @@ std::vector<KernelCounts> take_kernel_counts() { return checker.take_counts(); }
 
 // The functions that the compiler calls, named as in its sanitizer's library (compiler-rt, tsan_interface.h).
 using gradus::emulator::observe;
+using gradus::emulator::observe_16;
 using gradus::emulator::observe_branch;
 using gradus::emulator::observe_range;
 
-#define GRADUS_ACCESSES_OF(bytes)                                                                         \
-    void __tsan_read##bytes(void* p) { observe(p, bytes, false, __builtin_return_address(0)); }           \
-    void __tsan_write##bytes(void* p) { observe(p, bytes, true, __builtin_return_address(0)); }           \
-    void __tsan_unaligned_read##bytes(void* p) { observe(p, bytes, false, __builtin_return_address(0)); } \
-    void __tsan_unaligned_write##bytes(void* p) { observe(p, bytes, true, __builtin_return_address(0)); } \
-    void __tsan_volatile_read##bytes(void* p) { observe(p, bytes, false, __builtin_return_address(0)); }  \
-    void __tsan_volatile_write##bytes(void* p) { observe(p, bytes, true, __builtin_return_address(0)); }
+// Where the compiler does not know the address to be aligned, it has put the members of a struct together.
+#define GRADUS_UNALIGNED_ACCESSES_OF(bytes)                                                                     \
+    void __tsan_unaligned_read##bytes(void* p) { observe_range(p, bytes, false, __builtin_return_address(0)); } \
+    void __tsan_unaligned_write##bytes(void* p) { observe_range(p, bytes, true, __builtin_return_address(0)); }
+#define GRADUS_ACCESSES_OF(bytes)                                                                        \
+    void __tsan_read##bytes(void* p) { observe(p, bytes, false, __builtin_return_address(0)); }          \
+    void __tsan_write##bytes(void* p) { observe(p, bytes, true, __builtin_return_address(0)); }          \
+    void __tsan_volatile_read##bytes(void* p) { observe(p, bytes, false, __builtin_return_address(0)); } \
+    void __tsan_volatile_write##bytes(void* p) { observe(p, bytes, true, __builtin_return_address(0)); } \
+    GRADUS_UNALIGNED_ACCESSES_OF(bytes)
 
 // Copies of structs and arrays. Newer versions of clang call __tsan_memcpy and its like; clang 14 and g++ call memcpy
 // itself, so the whole program's is replaced here. The work is left to the functions of glibc that a program with
@@ -339,7 +319,9 @@ GRADUS_ACCESSES_OF(1)
 GRADUS_ACCESSES_OF(2)
 GRADUS_ACCESSES_OF(4)
 GRADUS_ACCESSES_OF(8)
-GRADUS_ACCESSES_OF(16)
+void __tsan_read16(void* p) { observe_16(p, false, __builtin_return_address(0)); }
+void __tsan_write16(void* p) { observe_16(p, true, __builtin_return_address(0)); }
+GRADUS_UNALIGNED_ACCESSES_OF(16)
 GRADUS_ATOMICS_OF(8, std::uint8_t)
 GRADUS_ATOMICS_OF(16, std::uint16_t)
 GRADUS_ATOMICS_OF(32, std::uint32_t)
