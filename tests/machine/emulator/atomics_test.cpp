@@ -55,7 +55,36 @@ void check_count(T zero) {
     CHECK(static_cast<double>(total.host()[0]) == (sizeof(T) == 2 ? 256 : 512));  // bfloat16: 256 + 1 is 256
 }
 
+template <int>
+__global__ void wait_kernel(int* flag) {  // for a block, or a thread, that cannot come while this one runs
+    if (blockIdx.x == 0 && threadIdx.x == 0)
+        while (atomicAdd(flag, 0) == 0) continue;
+    else
+        atomicExch(flag, 1);
+}
+template <int>
+__global__ void lock_kernel(int* lock, int* sum) {
+    while (atomicCAS(lock, 0, 1) != 0) continue;
+    __threadfence();
+    *sum = *sum + 1;
+    __threadfence();
+    atomicExch(lock, 0);
+}
+
 }  // namespace
+
+TEST_CASE("a thread that waits for another in a loop of atomics: an error instead of for ever") {
+    const DeviceArray<int> flag(1), lock(1), sum(1);
+    const std::string message = message_of([&] { launch(wait_kernel<0>, 2, 32, 0, nullptr, flag.data()); });
+    CHECK(contains(message, "wait_kernel<0>: atomics at atomics_test.cpp:"));
+    CHECK(contains(message, "seem to wait for another thread"));
+    for (const int blocks : {1, 4}) {  // whoever has the lock runs on
+        emulator::settings().blocks_in_flight = blocks;
+        launch(lock_kernel<0>, 4, 64, 0, nullptr, lock.data(), sum.data());
+        emulator::settings() = emulator::Settings{};
+    }
+    CHECK(sum.host()[0] == 512);
+}
 
 TEST_CASE("no addition is lost, with eight blocks on several threads") {
     emulator::settings().blocks_in_flight = 4;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "gradus/core/half.hpp"
+#include "gradus/machine/emulator/diagnosis.hpp"
 #include "gradus/machine/emulator/observer.hpp"
 
 namespace gradus::inline GRADUS_ABI::emulator {
@@ -32,6 +33,22 @@ struct UnsignedOf<8> {
     using type = std::uint64_t;
 };
 
+// Threads of a block change at barriers only, and blocks not at all. A thread that waits in a loop of atomics for what
+// another is to write waits for ever; on a card, too, unless the other happens to run at the same time. So many atomics
+// in a row of one thread, at one address, that change nothing are taken for such a loop. With several blocks in flight
+// the other may really come, if late.
+inline void notice_unchanged(Block& block, const void* address, Site site) {
+    if (block.spins_at != address || block.spinning != block.current) block.spins = 0;
+    block.spins_at = address;
+    block.spinning = block.current;
+    const bool is_alone = settings().blocks_in_flight == 1 || current_observer != nullptr;
+    const std::uint64_t most = is_alone ? std::uint64_t{1} << 21 : std::uint64_t{1} << 30;
+    if (++block.spins < most) return;
+    block.spins = 0;
+    fail_in_kernel(text("atomics at ", site, " seem to wait for another thread: ", most,
+                        " in a row have changed nothing (a thread may wait at barriers only, and for no other block)"));
+}
+
 // Replaces *address by change(*address); tries again where another thread was faster.
 template <class T, class Change>
 GRADUS_EMULATOR_QUIET inline T update(T* address, const Change& change, Site site) {
@@ -43,7 +60,11 @@ GRADUS_EMULATOR_QUIET inline T update(T* address, const Change& change, Site sit
     for (;;) {
         const T value = std::bit_cast<T>(before);
         const Bits after = std::bit_cast<Bits>(change(value));
-        if (__atomic_compare_exchange_n(word, &before, after, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) return value;
+        if (!__atomic_compare_exchange_n(word, &before, after, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) continue;
+        Block* const block = running_block;
+        if (block != nullptr && after != before) block->spins = 0;
+        if (block != nullptr && after == before) notice_unchanged(*block, address, site);
+        return value;
     }
 }
 

@@ -115,6 +115,9 @@ struct Block {
     Fiber launcher, grave;
     std::exception_ptr error;
     std::unique_ptr<FiberStacks> stacks;
+    const void* spins_at = nullptr;  // atomics in a row that changed nothing (atomics.hpp): where,
+    unsigned spinning = 0;           // of which thread,
+    std::uint64_t spins = 0;         // and how many
     const Launch* launch = nullptr;
     std::uint64_t linear_index = 0;  // of this block in the grid
 
