@@ -23,6 +23,17 @@ __global__ void wild_kernel(unsigned long long address) {
     __syncthreads();
 }
 
+template <int>
+__global__ void divide_kernel(int* x, int divisor) {
+    if (threadIdx.x == 5) *x = 7 / divisor;
+    __syncthreads();
+}
+
+template <int>
+__global__ void assert_kernel(const int* x) {
+    if (threadIdx.x == 5 && *x == 0) std::abort();  // what assert() does after its message
+}
+
 template <int Bytes>
 __global__ void deep_kernel(char* out) {
     volatile char large[Bytes];
@@ -56,6 +67,35 @@ TEST_CASE("a kernel that follows a wild pointer ends with an error, and the next
         launch(store_kernel<0>, 1, 64, 0, nullptr, x.data());
         CHECK(x.host()[0] == 1);
     });
+}
+
+TEST_CASE("a null pointer, and an index far out of a buffer") {
+    const DeviceArray<int> x(1);
+    CHECK(contains(message_of([&] { launch(store_kernel<0>, 1, 64, 0, nullptr, static_cast<int*>(nullptr)); }),
+                   "access to address 0: a null pointer"));
+    CHECK(contains(message_of([&] { launch(store_kernel<0>, 1, 64, 0, nullptr, x.data() + 1'000'000'000); }),
+                   "next to it is device memory, byte 4000000000 of a buffer of 4 bytes"));
+}
+
+TEST_CASE("an integer divided by zero ends the kernel, not the program") {
+    in_every_order([] {
+        const DeviceArray<int> x(1);
+        const std::string message = message_of([&] { launch(divide_kernel<0>, 2, 64, 0, nullptr, x.data(), 0); });
+        CHECK(contains(message, "divide_kernel<0>: an integer is divided by zero"));
+        CHECK(contains(message, "thread (5, 0, 0); launched at faults_test.cpp:"));
+        launch(divide_kernel<0>, 1, 64, 0, nullptr, x.data(), 2);
+        CHECK(x.host()[0] == 3);
+    });
+}
+
+TEST_CASE("an assertion that fails in a kernel: which thread it was") {
+    const DeviceArray<int> x(1);
+    int signal_number = 0;
+    const std::string message =
+        stderr_of_child([&] { launch(assert_kernel<0>, 2, 64, 0, nullptr, x.data()); }, signal_number);
+    CHECK(contains(message, "assert_kernel<0>: the kernel ends the program: assert() or abort()"));
+    CHECK(contains(message, "in block (0, 0, 0), thread (5, 0, 0); launched at faults_test.cpp:"));
+    CHECK(signal_number == SIGABRT);
 }
 
 TEST_CASE("a kernel whose local arrays are larger than its stack") {

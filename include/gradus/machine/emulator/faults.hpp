@@ -1,11 +1,15 @@
-// machine/emulator/faults.hpp   Wild addresses: a message instead of "Segmentation fault".
+// machine/emulator/faults.hpp   Signals: a message instead of "Segmentation fault".
 // Three kinds of access fault, and the handler of SIGSEGV tells them apart by the address:
 //     - a kernel overflows its stack: local arrays too large for GRADUS_EMULATOR_STACK_KB;
 //     - a kernel reads or writes an address that is no memory at all;
 //     - host code follows a device pointer (device_memory.hpp).
-// The first two end the kernel with a gradus::Error, like any other fault of a kernel. The handler cannot throw from
-// the middle of an instruction; it changes where the thread continues: in the launcher, as if the kernel had switched
-// back to it. The third prints its message and leaves the rest to the earlier handler, which usually ends the program.
+// And two kinds that are none:
+//     - SIGFPE: a kernel divides integers by zero, for which a card has an undefined result and no fault;
+//     - SIGABRT: an assert() in a kernel, whose own message names the line but not the thread.
+// The first two and the division end the kernel with a gradus::Error, like any other fault of a kernel. The handler
+// cannot throw from the middle of an instruction; it changes where the thread continues: in the launcher, as if the
+// kernel had switched back to it. The others print their message and leave the rest to the earlier handler, which
+// usually ends the program.
 // Under AddressSanitizer its own report is the better one, so kernels' faults are left to it.
 #pragma once
 
@@ -17,6 +21,7 @@
 
 #include "gradus/machine/emulator/device_memory.hpp"
 #include "gradus/machine/emulator/diagnosis.hpp"
+#include "gradus/machine/emulator/memory_names.hpp"
 
 namespace gradus::inline GRADUS_ABI::emulator {
 
@@ -35,9 +40,10 @@ struct SignalStack {
     std::unique_ptr<char[]> memory = std::make_unique<char[]>(bytes);
 };
 
-inline struct sigaction& earlier_handler() {
-    static struct sigaction action {};
-    return action;
+inline constexpr int handled_signals[] = {SIGSEGV, SIGFPE, SIGABRT};
+inline struct sigaction& earlier_handler(int signal_number) {
+    static struct sigaction actions[std::size(handled_signals)]{};
+    return actions[signal_number == SIGSEGV ? 0 : signal_number == SIGFPE ? 1 : 2];
 }
 
 // Lets the interrupted thread continue in another fiber.
@@ -57,22 +63,47 @@ inline void continue_in(const Fiber& fiber, void* interrupted) {
 #endif
 }
 
+// What a kernel has done wrong, that runs in this block.
+inline std::string describe_fault(const Block& block, int signal_number, const void* address) {
+    if (signal_number == SIGFPE) return "an integer is divided by zero (or the least one by -1)";
+    if (block.stacks->is_guard(address))
+        return text("stack overflow: local arrays need more than the ", block.stacks->bytes() / 1024,
+                    " KB of GRADUS_EMULATOR_STACK_KB");
+    const std::string advice = " (run it in gdb: it stops there)";
+    if (address == nullptr)  // the processor names no address where one is misaligned
+        return text("access to address 0: a null pointer, or a misaligned address of 16 bytes or more", advice);
+    char hex[32];
+    std::snprintf(hex, sizeof hex, "%p", address);
+    std::string what = text("access to address ", static_cast<const char*>(hex), ", which is no memory of the device");
+    if (device_memory().contains(address))
+        what += text("; next to it is ", describe_device_memory(static_cast<const char*>(address)));
+    return what + advice;
+}
+
+// Written without memory from the heap, which may be what is broken.
+inline void print_host_access(const void* address) {
+    const DeviceMemory::Buffer buffer = device_memory().find_unlocked(address);
+    char message[256];
+    std::snprintf(message, sizeof message,
+                  "gradus emulator: host code reads or writes device memory: %p, byte %zu of a buffer of %zu bytes "
+                  "(copy it with cudaMemcpy first)\n",
+                  address, static_cast<std::size_t>(static_cast<const char*>(address) - buffer.address), buffer.bytes);
+    if (write(STDERR_FILENO, message, std::strlen(message)) < 0) _exit(1);
+}
+
 inline void on_fault(int signal_number, siginfo_t* info, [[maybe_unused]] void* interrupted) {
     Block* block = running_block;
-    const void* address = info->si_addr;
-#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__)
-    if (block != nullptr) {
-        char hex[32];
-        std::snprintf(hex, sizeof hex, "%p", address);
-        const std::string what =
-            block->stacks->is_guard(address)
-                ? text("stack overflow: local arrays need more than the ", block->stacks->bytes() / 1024,
-                       " KB of GRADUS_EMULATOR_STACK_KB")
-                : text("access to address ", static_cast<const char*>(hex),
-                       ", which is no memory of the device; or a misaligned one of 16 bytes or more",
-                       " (run it in gdb: it stops there)");
+    if (block != nullptr && signal_number == SIGABRT) {
         try {
-            fail_in_kernel(what);
+            fail_in_kernel("the kernel ends the program: assert() or abort()");
+        } catch (const Error& error) {
+            std::fprintf(stderr, "gradus emulator: %s\n", error.what());
+        }
+    }
+#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__)
+    if (block != nullptr && signal_number != SIGABRT) {
+        try {
+            fail_in_kernel(describe_fault(*block, signal_number, info->si_addr));
         } catch (...) {
             block->error = std::current_exception();
         }
@@ -80,30 +111,25 @@ inline void on_fault(int signal_number, siginfo_t* info, [[maybe_unused]] void* 
         return;
     }
 #endif
-    if (block == nullptr && device_memory().contains(address)) {
-        const DeviceMemory::Buffer buffer = device_memory().find_unlocked(address);
-        char message[256];
-        std::snprintf(message, sizeof message,
-                      "gradus emulator: host code reads or writes device memory: %p, byte %zu of a buffer of %zu bytes "
-                      "(copy it with cudaMemcpy first)\n",
-                      address, static_cast<std::size_t>(static_cast<const char*>(address) - buffer.address),
-                      buffer.bytes);
-        if (write(STDERR_FILENO, message, std::strlen(message)) < 0) _exit(1);
-    }
-    sigaction(signal_number, &earlier_handler(), nullptr);  // the access faults again, and is handled there
+    if (block == nullptr && signal_number == SIGSEGV && device_memory().contains(info->si_addr))
+        print_host_access(info->si_addr);
+    sigaction(signal_number, &earlier_handler(signal_number), nullptr);
+    if (signal_number == SIGABRT) raise(SIGABRT);  // an access faults again by itself; both are handled there
 }
 
 // Called by every cudaMalloc and before every launch: test frameworks and other libraries set handlers too, and take
 // them away again.
 inline void install_fault_handler() {
     static thread_local SignalStack stack;
-    struct sigaction now {};
-    sigaction(SIGSEGV, nullptr, &now);
-    if ((now.sa_flags & SA_SIGINFO) != 0 && now.sa_sigaction == on_fault) return;
-    struct sigaction action {};
-    action.sa_sigaction = on_fault;
-    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-    sigaction(SIGSEGV, &action, &earlier_handler());
+    for (const int signal_number : handled_signals) {
+        struct sigaction now {};
+        sigaction(signal_number, nullptr, &now);
+        if ((now.sa_flags & SA_SIGINFO) != 0 && now.sa_sigaction == on_fault) continue;
+        struct sigaction action {};
+        action.sa_sigaction = on_fault;
+        action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+        sigaction(signal_number, &action, &earlier_handler(signal_number));
+    }
 }
 
 }  // namespace gradus::inline GRADUS_ABI::emulator
