@@ -110,9 +110,14 @@ TEST_CASE("misaligned pointers, wrong leading dimensions and missing lanes are e
         return message_of([&] { launch(offset_kernel<0>, 1, 32, 0, nullptr, x.data(), leading, offset); });
     };
     CHECK(message(16, 8) == "");
-    CHECK(contains(message(16, 4),
-                   "offset_kernel<0>: wmma::load_matrix_sync: the pointer is not a multiple of 32 bytes"));
+    const std::string misaligned = message(16, 4);
+    CHECK(contains(misaligned, "offset_kernel<0>: wmma::load_matrix_sync at tensor_core_test.cpp:"));
+    CHECK(contains(misaligned, ": the pointer is not a multiple of 32 bytes"));
     CHECK(contains(message(18, 0), "the leading dimension 18 is not a multiple of 16 bytes"));
     CHECK(contains(message_of([] { launch(half_warp_kernel<0>, 1, 32, 0, nullptr, 0); }),
-                   "half_warp_kernel<0>: wmma::mma_sync needs all 32 lanes"));
+                   "half_warp_kernel<0>: wmma::mma_sync at tensor_core_test.cpp:"));
+    CHECK(contains(message_of([] { launch(half_warp_kernel<0>, 1, 32, 0, nullptr, 0); }),
+                   "needs all 32 lanes of the warp, here 16 take part"));
+    CHECK(contains(message_of([&] { launch(offset_kernel<0>, 1, 48, 0, nullptr, x.data(), 16u, 0); }),
+                   "needs all 32 lanes of the warp, here 16 take part"));  // a warp that the block does not fill
 }

@@ -21,11 +21,19 @@ inline unsigned fragment_position(unsigned lane, unsigned element, unsigned coun
     return ((lane * (count / lanes_per_warp) + element) * 37 + settings().seed * 11) & (count - 1);
 }
 
-inline void check_fragment_address(const void* address, unsigned leading, std::size_t element_bytes, const char* name) {
+inline void check_fragment_address(const void* address, unsigned leading, std::size_t element_bytes, const char* name,
+                                   Site site) {
     if (reinterpret_cast<std::uintptr_t>(address) % 32 != 0)
-        fail_in_kernel(text(name, ": the pointer is not a multiple of 32 bytes"));
+        fail_in_kernel(text(name, " at ", site, ": the pointer is not a multiple of 32 bytes"));
     if (leading * element_bytes % 16 != 0)
-        fail_in_kernel(text(name, ": the leading dimension ", leading, " is not a multiple of 16 bytes"));
+        fail_in_kernel(text(name, " at ", site, ": the leading dimension ", leading, " is not a multiple of 16 bytes"));
+}
+// The lanes of the warp that can come have come. Some may have returned, or not exist: a block of 16 threads.
+inline void require_whole_warp(Warp& warp, std::uint32_t arrived) {
+    for (unsigned i = 0; arrived != whole_warp && i < warp.open_count; ++i)
+        if (warp.open[i].arrived == arrived)
+            fail_in_kernel(text(warp.open[i].name, " at ", warp.open[i].site, " needs all 32 lanes of the warp, here ",
+                                std::popcount(arrived), " take part"));
 }
 
 }  // namespace gradus::inline GRADUS_ABI::emulator
@@ -79,8 +87,8 @@ std::size_t offset_in_matrix(unsigned element, unsigned leading, bool by_column)
 template <class Fragment, class T>
 GRADUS_EMULATOR_QUIET void load_fragment(Fragment& f, const T* matrix, unsigned leading, bool by_column,
                                          emulator::Site site) {
-    emulator::check_fragment_address(matrix, leading, sizeof(T), "wmma::load_matrix_sync");
-    emulator::meet(emulator::whole_warp, "wmma::load_matrix_sync", nullptr, site);
+    emulator::check_fragment_address(matrix, leading, sizeof(T), "wmma::load_matrix_sync", site);
+    emulator::meet(emulator::whole_warp, "wmma::load_matrix_sync", emulator::require_whole_warp, site);
     GRADUS_EMULATOR_AT_WORK;
     for (unsigned e = 0; e < static_cast<unsigned>(Fragment::num_elements); ++e) {
         const T* const element = matrix + offset_in_matrix<Fragment>(e, leading, by_column);
@@ -105,8 +113,8 @@ GRADUS_EMULATOR_QUIET void store_matrix_sync(T* matrix, const fragment<accumulat
                                              layout_t layout, const char* file = __builtin_FILE(),
                                              unsigned line = __builtin_LINE()) {
     using Fragment = fragment<accumulator, M, N, K, T>;
-    emulator::check_fragment_address(matrix, leading, sizeof(T), "wmma::store_matrix_sync");
-    emulator::meet(emulator::whole_warp, "wmma::store_matrix_sync", nullptr, {file, line});
+    emulator::check_fragment_address(matrix, leading, sizeof(T), "wmma::store_matrix_sync", {file, line});
+    emulator::meet(emulator::whole_warp, "wmma::store_matrix_sync", emulator::require_whole_warp, {file, line});
     GRADUS_EMULATOR_AT_WORK;
     for (unsigned e = 0; e < static_cast<unsigned>(Fragment::num_elements); ++e) {
         T* const element = matrix + offset_in_matrix<Fragment>(e, leading, layout == mem_col_major);
@@ -129,7 +137,7 @@ struct Multiplication {
             matrix[emulator::fragment_position(lane, e, Fragment::count)] = static_cast<float>(part.x[e]);
     }
     GRADUS_EMULATOR_QUIET static void finish(emulator::Warp& warp, std::uint32_t arrived) {
-        if (arrived != emulator::whole_warp) emulator::fail_in_kernel("wmma::mma_sync needs all 32 lanes of the warp");
+        emulator::require_whole_warp(warp, arrived);
         constexpr unsigned M = FragmentA::rows, K = FragmentA::columns, N = FragmentB::columns;
         float a[M * K], b[K * N], sum[M * N];
         for (unsigned lane = 0; lane < emulator::lanes_per_warp; ++lane) {
