@@ -163,6 +163,7 @@ TEST_CASE("a launch beyond the limits of a card is an error that names the kerne
     CHECK(contains(launch_message(0, 32, 0), "an empty grid or block"));
     CHECK(contains(launch_message(dim3(1, 65536), 32, 0), "65535"));
     CHECK(contains(launch_message(1, 32, 48 * 1024 + 1), "asks for 49153 bytes of shared memory"));
+    CHECK(contains(launch_message(1, 32, 48 * 1024 + 1), "may have 49152 (more, up to 166912: cudaFuncSetAttribute"));
 }
 
 TEST_CASE("a pointer to host memory is no argument for a kernel, unless it is pinned") {

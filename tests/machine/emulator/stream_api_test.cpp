@@ -246,6 +246,26 @@ TEST_CASE("a wait for an event whose stream is gone") {
     }
 }
 
+TEST_CASE("a stream that has been destroyed, or never was") {
+    const DeviceArray<int> x(1);
+    cudaStream_t gone = nullptr;
+    cudaStreamCreate(&gone);
+    cudaStreamDestroy(gone);
+    CHECK(contains(message_of([&] { launch(set_kernel<0>, 1, 1, 0, gone, x.data(), 1); }),
+                   "the stream was never created, or has been destroyed"));
+    cudaEvent_t event = nullptr;
+    cudaEventCreate(&event);
+    int host = 0;
+    CHECK(cudaMemcpyAsync(&host, x.data(), 4, cudaMemcpyDeviceToHost, gone) == cudaErrorInvalidResourceHandle);
+    CHECK(cudaMemsetAsync(x.data(), 0, 4, gone) == cudaErrorInvalidResourceHandle);
+    CHECK(cudaEventRecord(event, gone) == cudaErrorInvalidResourceHandle);
+    CHECK(cudaStreamWaitEvent(gone, event) == cudaErrorInvalidResourceHandle);
+    CHECK(cudaStreamQuery(gone) == cudaErrorInvalidResourceHandle);
+    CHECK(cudaStreamBeginCapture(gone, cudaStreamCaptureModeGlobal) == cudaErrorInvalidResourceHandle);
+    CHECK(cudaGetLastError() == cudaErrorInvalidResourceHandle);
+    cudaEventDestroy(event);
+}
+
 TEST_CASE("a fault inside deferred work comes from the call that waits") {
     const Deferred mode;
     const Stream stream;

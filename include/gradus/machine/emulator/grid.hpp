@@ -193,8 +193,8 @@ inline void check_launch(const Launch& launch) {
         wrong = text("a grid has at most (2147483647, 65535, 65535) blocks, here ", grid);
     } else if (launch.dynamic_shared_bytes > launch.shared_limit) {
         wrong = text("asks for ", launch.dynamic_shared_bytes, " bytes of shared memory, this kernel may have ",
-                     launch.shared_limit, " (more: cudaFuncSetAttribute with ",
-                     "cudaFuncAttributeMaxDynamicSharedMemorySize)");
+                     launch.shared_limit, " (more, up to ", shared_opt_in_limit,
+                     ": cudaFuncSetAttribute with cudaFuncAttributeMaxDynamicSharedMemorySize)");
     }
     if (!wrong.empty())
         fail(text(kernel_name(launch.kernel), in_operation(), ": launch at ", describe_launch(launch), ": ", wrong));
@@ -263,6 +263,9 @@ void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t sh
     launch.run_thread = KernelCall<Parameters...>::run_thread;
     launch.site = site;
     check_launch(launch);
+    if (!streams().is_known(stream))
+        fail(text(kernel_name(launch.kernel), ": launch at ", site,
+                  ": the stream was never created, or has been destroyed"));
     if (const int position = first_host_pointer(arguments); position != 0)
         fail(text(kernel_name(launch.kernel), ": launch at ", site, ": argument ", position,
                   " points to host memory; a kernel needs a pointer from cudaMalloc"));

@@ -53,12 +53,14 @@ inline cudaError_t cudaFree(void* pointer) {  // waits for all work: some of it 
 template <class T>
 cudaError_t cudaMallocAsync(T** pointer, std::size_t bytes, cudaStream_t stream) {
     const std::lock_guard lock(emulator::streams().mutex);
+    if (!emulator::streams().is_known(stream)) return emulator::remember(cudaErrorInvalidResourceHandle);
     *pointer = nullptr;
     if (emulator::streams().disturbs_capture_of(stream)) return emulator::remember(cudaErrorStreamCaptureUnsupported);
     return cudaMalloc(pointer, bytes);
 }
 inline cudaError_t cudaFreeAsync(void* pointer, cudaStream_t stream) {
     const std::lock_guard lock(emulator::streams().mutex);
+    if (!emulator::streams().is_known(stream)) return emulator::remember(cudaErrorInvalidResourceHandle);
     if (emulator::streams().disturbs_capture_of(stream)) return emulator::remember(cudaErrorStreamCaptureUnsupported);
     if (pointer != nullptr && emulator::device_memory().find(pointer).address != pointer)
         return emulator::remember(cudaErrorInvalidDevicePointer);
@@ -101,6 +103,7 @@ inline cudaError_t cudaFreeHost(void* pointer) {
 inline cudaError_t cudaMemcpyAsync(void* target, const void* source, std::size_t bytes, cudaMemcpyKind kind,
                                    cudaStream_t stream = nullptr) {
     const std::lock_guard lock(emulator::streams().mutex);
+    if (!emulator::streams().is_known(stream)) return emulator::remember(cudaErrorInvalidResourceHandle);
     emulator::DeviceMemory& memory = emulator::device_memory();
     const bool to_device = memory.contains(target), from_device = memory.contains(source);
     if (kind != cudaMemcpyDefault && kind != (from_device ? 2 : 0) + (to_device ? 1 : 0))
@@ -136,6 +139,7 @@ inline cudaError_t cudaMemcpy(void* target, const void* source, std::size_t byte
 
 inline cudaError_t cudaMemsetAsync(void* target, int value, std::size_t bytes, cudaStream_t stream = nullptr) {
     const std::lock_guard lock(emulator::streams().mutex);
+    if (!emulator::streams().is_known(stream)) return emulator::remember(cudaErrorInvalidResourceHandle);
     if (!emulator::device_memory().holds(target, bytes)) return emulator::remember(cudaErrorInvalidValue);
     emulator::streams().enqueue(stream, [target, value, bytes] {
         const emulator::DeviceAccess access;

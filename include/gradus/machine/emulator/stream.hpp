@@ -91,6 +91,7 @@ public:
 
     // Returns the ticket.
     std::uint64_t enqueue(cudaStream_t given, std::function<void()> work) {
+        if (!is_known(given)) fail("work for a stream that was never created, or has been destroyed");
         cudaStream_t stream = resolve(given);
         if (stream->capture != nullptr) {
             stream->capture->graph.work.push_back(std::move(work));

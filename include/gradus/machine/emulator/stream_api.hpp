@@ -41,6 +41,7 @@ inline cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
 // Asking often enough must get the work done: every question does one piece.
 inline cudaError_t cudaStreamQuery(cudaStream_t stream) {
     const std::lock_guard lock(emulator::streams().mutex);
+    if (!emulator::streams().is_known(stream)) return emulator::remember(cudaErrorInvalidResourceHandle);
     if (emulator::streams().disturbs_capture_of(stream)) return emulator::remember(cudaErrorStreamCaptureUnsupported);
     cudaStream_t asked = emulator::streams().resolve(stream);
     if (asked->queue.empty()) return cudaSuccess;
@@ -56,6 +57,7 @@ inline cudaError_t cudaDeviceSynchronize() {
 }
 inline cudaError_t cudaLaunchHostFunc(cudaStream_t stream, void (*function)(void*), void* argument) {
     const std::lock_guard lock(emulator::streams().mutex);
+    if (!emulator::streams().is_known(stream)) return emulator::remember(cudaErrorInvalidResourceHandle);
     emulator::streams().enqueue(stream, [function, argument] { function(argument); });
     return cudaSuccess;
 }
@@ -67,6 +69,7 @@ inline cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
 inline cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlags(event, cudaEventDefault); }
 inline cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream = nullptr) {
     const std::lock_guard lock(emulator::streams().mutex);
+    if (!emulator::streams().is_known(stream)) return emulator::remember(cudaErrorInvalidResourceHandle);
     if (emulator::streams().disturbs_capture_of(stream)) return emulator::remember(cudaErrorStreamCaptureUnsupported);
     event->stream = emulator::streams().resolve(stream);
     event->is_done = false;
@@ -106,6 +109,7 @@ inline cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, 
 // What is queued in the stream from now on waits for what the event marks.
 inline cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned = 0) {
     const std::lock_guard lock(emulator::streams().mutex);
+    if (!emulator::streams().is_known(stream)) return emulator::remember(cudaErrorInvalidResourceHandle);
     if (emulator::streams().disturbs_capture_of(stream)) return emulator::remember(cudaErrorStreamCaptureUnsupported);
     if (event->is_done) return cudaSuccess;  // or never recorded; its stream may be gone
     emulator::streams().enqueue(
@@ -126,6 +130,7 @@ enum cudaStreamCaptureStatus {
 
 inline cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
     const std::lock_guard lock(emulator::streams().mutex);
+    if (!emulator::streams().is_known(stream)) return emulator::remember(cudaErrorInvalidResourceHandle);
     if (stream == nullptr) return emulator::remember(cudaErrorStreamCaptureUnsupported);
     if (stream->capture != nullptr) return emulator::remember(cudaErrorIllegalState);
     stream->capture = std::make_unique<StreamCapture>(StreamCapture{std::this_thread::get_id(), mode, false, {}});
@@ -133,6 +138,7 @@ inline cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCapture
 }
 inline cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
     const std::lock_guard lock(emulator::streams().mutex);
+    if (!emulator::streams().is_known(stream)) return emulator::remember(cudaErrorInvalidResourceHandle);
     *graph = nullptr;
     if (stream == nullptr || stream->capture == nullptr) return emulator::remember(cudaErrorIllegalState);
     if (stream->capture->mode != cudaStreamCaptureModeRelaxed && stream->capture->thread != std::this_thread::get_id())
@@ -144,6 +150,7 @@ inline cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph)
 }
 inline cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
     const std::lock_guard lock(emulator::streams().mutex);
+    if (!emulator::streams().is_known(stream)) return emulator::remember(cudaErrorInvalidResourceHandle);
     const StreamCapture* const capture = emulator::streams().resolve(stream)->capture.get();
     *status = capture == nullptr    ? cudaStreamCaptureStatusNone
               : capture->is_invalid ? cudaStreamCaptureStatusInvalidated
@@ -161,6 +168,7 @@ inline cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t
 }
 inline cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
     const std::lock_guard lock(emulator::streams().mutex);
+    if (!emulator::streams().is_known(stream)) return emulator::remember(cudaErrorInvalidResourceHandle);
     ++emulator::call_counts().graph_launches;
     for (const std::function<void()>& work : executable->graph.work) emulator::streams().enqueue(stream, work);
     return cudaSuccess;
