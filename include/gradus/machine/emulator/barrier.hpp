@@ -13,7 +13,8 @@ namespace gradus::inline GRADUS_ABI::emulator {
 inline void open_barrier(Block& block) {
     if (block.unfinished != block.thread_count)
         fail_in_block(block,
-                      "a barrier that not all threads reach: a branch that some do not take, or an early return");
+                      "a barrier that not all threads reach: a branch that some do not take, or an early return (guard "
+                      "the work, not the barrier)");
     block.votes_counted = block.arrived;
     block.yes_counted = block.yes_votes;
     block.arrived = block.yes_votes = 0;
