@@ -26,6 +26,15 @@ __global__ void each_kernel(T* x, T* before) {
 }
 
 template <int>
+__global__ void signed_kernel(long long* x) {  // of 64 signed bits CUDA has these five
+    atomicMin(x + 0, -5ll);
+    atomicMax(x + 1, 1ll << 40);
+    atomicAnd(x + 2, 6ll);
+    atomicOr(x + 3, -16ll);
+    atomicXor(x + 4, 6ll);
+}
+
+template <int>
 __global__ void wrap_kernel(unsigned* x, int* y) {
     atomicInc(x, 2);
     atomicDec(x + 1, 3);
@@ -109,6 +118,9 @@ TEST_CASE("each function returns the value before and leaves the right one") {
     const DeviceArray<unsigned long long> y(std::vector<unsigned long long>(9, 10)), old(9);
     launch(each_kernel<unsigned long long>, 1, 1, 0, nullptr, y.data(), old.data());
     CHECK(y.host() == std::vector<unsigned long long>(left.begin(), left.end()));
+    const DeviceArray<long long> z(std::vector<long long>(5, 10));
+    launch(signed_kernel<0>, 1, 1, 0, nullptr, z.data());
+    CHECK(z.host() == std::vector<long long>{-5, 1ll << 40, 2, -6, 12});
 }
 
 TEST_CASE("atomicInc and atomicDec begin again, atomicSub takes away, two halves are added") {

@@ -111,6 +111,32 @@ TEST_CASE("16-bit types") {
     CHECK(__high2float(__half2half2(Half(5.0f))) == 5.0f);
     CHECK(static_cast<float>(__low2half(x)) == 1.0f);
     CHECK(static_cast<float>(__high2half(x)) == 2.0f);
+    CHECK(__half2float(__hadd(Half(65504.0f), Half(65504.0f))) == INFINITY);  // rounded after every operation
+    CHECK(__half2int_rn(Half(2.75f)) == 3);
+    CHECK(__half2int_rz(Half(2.75f)) == 2);
+    CHECK(static_cast<float>(__int2half_rn(2049)) == 2048.0f);
     CHECK(sizeof(__half2) == 4);
     CHECK(alignof(__half2) == 4);
+}
+
+TEST_CASE("pairs of 16-bit values, both types") {
+    const __half2 x = __floats2half2_rn(1.0f, -2.0f), y = __float2half2_rn(4.0f);
+    CHECK(__half22float2(__hsub2(x, y)).y == -6.0f);
+    CHECK(__half22float2(__h2div(x, y)).y == -0.5f);
+    CHECK(__half22float2(__hneg2(x)).y == 2.0f);
+    CHECK(__half22float2(__habs2(x)).y == 2.0f);
+    CHECK(__half22float2(__hmax2(x, y)).x == 4.0f);
+    CHECK(__half22float2(__hmin2(x, y)).y == -2.0f);
+    CHECK(__half22float2(__low2half2(x)).y == 1.0f);
+    CHECK(__half22float2(__high2half2(x)).x == -2.0f);
+    CHECK(__half22float2(__lows2half2(x, y)).y == 4.0f);
+    CHECK(__half22float2(__highs2half2(x, y)).x == -2.0f);
+    CHECK(__half22float2(__lowhigh2highlow(x)).x == -2.0f);
+    const __nv_bfloat162 u = __floats2bfloat162_rn(3.0f, 5.0f), v = __float2bfloat162_rn(2.0f);
+    CHECK(__bfloat1622float2(__hadd2(u, v)).y == 7.0f);
+    CHECK(__bfloat1622float2(__hmul2(u, v)).x == 6.0f);
+    CHECK(__bfloat1622float2(__hfma2(u, v, u)).y == 15.0f);
+    CHECK(__bfloat1622float2(__float22bfloat162_rn(make_float2(1, 2))).y == 2.0f);
+    CHECK(__bfloat162float(__low2bfloat16(__halves2bfloat162(__nv_bfloat16(1.0f), __nv_bfloat16(2.0f)))) == 1.0f);
+    CHECK(__bfloat162float(__high2bfloat16(__bfloat162bfloat162(__nv_bfloat16(9.0f)))) == 9.0f);
 }

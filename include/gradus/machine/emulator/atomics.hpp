@@ -14,6 +14,8 @@ namespace gradus::inline GRADUS_ABI::emulator {
 
 template <class T>
 concept AtomicInteger = std::same_as<T, int> || std::same_as<T, unsigned> || std::same_as<T, unsigned long long>;
+template <class T>  // of the minimum, the maximum and the operations on bits
+concept AtomicSignedToo = AtomicInteger<T> || std::same_as<T, long long>;
 template <class T>
 concept AtomicAddend = AtomicInteger<T> || std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, Half> ||
     std::same_as<T, BFloat16>;
@@ -102,27 +104,27 @@ requires(emulator::AtomicInteger<T> || std::same_as<T, float>) GRADUS_EMULATOR_Q
                unsigned line = __builtin_LINE()) {
     return emulator::update(address, [value](T) { return value; }, {file, line});
 }
-template <emulator::AtomicInteger T>
+template <emulator::AtomicSignedToo T>
 GRADUS_EMULATOR_QUIET T atomicMin(T* address, std::type_identity_t<T> value, const char* file = __builtin_FILE(),
                                   unsigned line = __builtin_LINE()) {
     return emulator::update(address, [value](T old) { return old < value ? old : value; }, {file, line});
 }
-template <emulator::AtomicInteger T>
+template <emulator::AtomicSignedToo T>
 GRADUS_EMULATOR_QUIET T atomicMax(T* address, std::type_identity_t<T> value, const char* file = __builtin_FILE(),
                                   unsigned line = __builtin_LINE()) {
     return emulator::update(address, [value](T old) { return old < value ? value : old; }, {file, line});
 }
-template <emulator::AtomicInteger T>
+template <emulator::AtomicSignedToo T>
 GRADUS_EMULATOR_QUIET T atomicAnd(T* address, std::type_identity_t<T> value, const char* file = __builtin_FILE(),
                                   unsigned line = __builtin_LINE()) {
     return emulator::update(address, [value](T old) { return old & value; }, {file, line});
 }
-template <emulator::AtomicInteger T>
+template <emulator::AtomicSignedToo T>
 GRADUS_EMULATOR_QUIET T atomicOr(T* address, std::type_identity_t<T> value, const char* file = __builtin_FILE(),
                                  unsigned line = __builtin_LINE()) {
     return emulator::update(address, [value](T old) { return old | value; }, {file, line});
 }
-template <emulator::AtomicInteger T>
+template <emulator::AtomicSignedToo T>
 GRADUS_EMULATOR_QUIET T atomicXor(T* address, std::type_identity_t<T> value, const char* file = __builtin_FILE(),
                                   unsigned line = __builtin_LINE()) {
     return emulator::update(address, [value](T old) { return old ^ value; }, {file, line});

@@ -1,6 +1,8 @@
 // machine/emulator/half_intrinsics.hpp   CUDA's 16-bit types and functions, on Gradus' own Half and BFloat16.
 // In the toolkit __half and gradus::Half are two types with the same bits; here they are one type. Code that goes from
 // one to the other with reinterpret_cast works in both worlds.
+// One difference is left: a * b of two halves is a float here and rounded when it is stored, and a __half in the toolkit.
+// With these functions, or with conversions to float, a kernel says what it means and is the same in both.
 // Arithmetic on 16-bit values rounds after every operation. __hfma computes in double and rounds from there; a card
 // rounds the exact result, which may rarely differ in the last bit.
 #pragma once
@@ -137,8 +139,60 @@ T hrcp(T x) {
     return T(1.0f / float(x));
 }
 
-inline __half2 __hadd2(__half2 x, __half2 y) { return {__hadd(x.x, y.x), __hadd(x.y, y.y)}; }
-inline __half2 __hmul2(__half2 x, __half2 y) { return {__hmul(x.x, y.x), __hmul(x.y, y.y)}; }
-inline __half2 __hfma2(__half2 x, __half2 y, __half2 z) { return {__hfma(x.x, y.x, z.x), __hfma(x.y, y.y, z.y)}; }
+// Between integers and 16-bit values: _rn rounds to the nearest, _rz towards zero.
+inline __half __int2half_rn(int x) { return __half(static_cast<double>(x)); }
+inline int __half2int_rn(__half x) { return static_cast<int>(std::nearbyint(float(x))); }
+inline int __half2int_rz(__half x) { return static_cast<int>(float(x)); }
+
+// The same for pairs.
+inline __half2 __float2half2_rn(float x) { return {__half(x), __half(x)}; }
+inline __nv_bfloat162 __float2bfloat162_rn(float x) { return {__nv_bfloat16(x), __nv_bfloat16(x)}; }
+inline __nv_bfloat162 __float22bfloat162_rn(float2 x) { return {__nv_bfloat16(x.x), __nv_bfloat16(x.y)}; }
+inline __nv_bfloat162 __halves2bfloat162(__nv_bfloat16 x, __nv_bfloat16 y) { return {x, y}; }
+inline __nv_bfloat162 __bfloat162bfloat162(__nv_bfloat16 x) { return {x, x}; }
+inline __nv_bfloat16 __low2bfloat16(__nv_bfloat162 x) { return x.x; }
+inline __nv_bfloat16 __high2bfloat16(__nv_bfloat162 x) { return x.y; }
+inline __half2 __low2half2(__half2 x) { return {x.x, x.x}; }
+inline __half2 __high2half2(__half2 x) { return {x.y, x.y}; }
+inline __half2 __lows2half2(__half2 x, __half2 y) { return {x.x, y.x}; }
+inline __half2 __highs2half2(__half2 x, __half2 y) { return {x.y, y.y}; }
+inline __half2 __lowhigh2highlow(__half2 x) { return {x.y, x.x}; }
+
+template <CudaHalf T>
+CudaVector2<T> __hadd2(CudaVector2<T> x, CudaVector2<T> y) {
+    return {__hadd(x.x, y.x), __hadd(x.y, y.y)};
+}
+template <CudaHalf T>
+CudaVector2<T> __hsub2(CudaVector2<T> x, CudaVector2<T> y) {
+    return {__hsub(x.x, y.x), __hsub(x.y, y.y)};
+}
+template <CudaHalf T>
+CudaVector2<T> __hmul2(CudaVector2<T> x, CudaVector2<T> y) {
+    return {__hmul(x.x, y.x), __hmul(x.y, y.y)};
+}
+template <CudaHalf T>
+CudaVector2<T> __h2div(CudaVector2<T> x, CudaVector2<T> y) {
+    return {__hdiv(x.x, y.x), __hdiv(x.y, y.y)};
+}
+template <CudaHalf T>
+CudaVector2<T> __hfma2(CudaVector2<T> x, CudaVector2<T> y, CudaVector2<T> z) {
+    return {__hfma(x.x, y.x, z.x), __hfma(x.y, y.y, z.y)};
+}
+template <CudaHalf T>
+CudaVector2<T> __hneg2(CudaVector2<T> x) {
+    return {__hneg(x.x), __hneg(x.y)};
+}
+template <CudaHalf T>
+CudaVector2<T> __habs2(CudaVector2<T> x) {
+    return {__habs(x.x), __habs(x.y)};
+}
+template <CudaHalf T>
+CudaVector2<T> __hmax2(CudaVector2<T> x, CudaVector2<T> y) {
+    return {__hmax(x.x, y.x), __hmax(x.y, y.y)};
+}
+template <CudaHalf T>
+CudaVector2<T> __hmin2(CudaVector2<T> x, CudaVector2<T> y) {
+    return {__hmin(x.x, y.x), __hmin(x.y, y.y)};
+}
 
 }  // namespace gradus::inline GRADUS_ABI::cuda_names

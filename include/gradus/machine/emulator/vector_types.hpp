@@ -37,6 +37,10 @@ extern "C" void gradus_observe_copy(const void* target, const void* source, std:
 namespace gradus::inline GRADUS_ABI::cuda_names {
 
 template <class T>
+struct CudaVector1 {
+    T x;
+};
+template <class T>
 struct alignas(2 * sizeof(T)) CudaVector2 {
     T x, y;
     GRADUS_OBSERVED_VECTOR2
@@ -51,44 +55,28 @@ struct alignas(sizeof(T) < 4 ? 4 * sizeof(T) : 16) CudaVector4 {
     GRADUS_OBSERVED_VECTOR4
 };
 
-using char2 = CudaVector2<signed char>;
-using char4 = CudaVector4<signed char>;
-using uchar2 = CudaVector2<unsigned char>;
-using uchar4 = CudaVector4<unsigned char>;
-using short2 = CudaVector2<short>;
-using short4 = CudaVector4<short>;
-using ushort2 = CudaVector2<unsigned short>;
-using ushort4 = CudaVector4<unsigned short>;
-using int2 = CudaVector2<int>;
-using int3 = CudaVector3<int>;
-using int4 = CudaVector4<int>;
-using uint2 = CudaVector2<unsigned>;
-using uint3 = CudaVector3<unsigned>;
-using uint4 = CudaVector4<unsigned>;
-using longlong2 = CudaVector2<long long>;
-using ulonglong2 = CudaVector2<unsigned long long>;
-using float2 = CudaVector2<float>;
-using float3 = CudaVector3<float>;
-using float4 = CudaVector4<float>;
-using double2 = CudaVector2<double>;
-using double3 = CudaVector3<double>;
-using double4 = CudaVector4<double>;
-
-constexpr uchar4 make_uchar4(unsigned char x, unsigned char y, unsigned char z, unsigned char w) {
-    return {x, y, z, w};
-}
-constexpr int2 make_int2(int x, int y) { return {x, y}; }
-constexpr int3 make_int3(int x, int y, int z) { return {x, y, z}; }
-constexpr int4 make_int4(int x, int y, int z, int w) { return {x, y, z, w}; }
-constexpr uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
-constexpr uint3 make_uint3(unsigned x, unsigned y, unsigned z) { return {x, y, z}; }
-constexpr uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
-constexpr float2 make_float2(float x, float y) { return {x, y}; }
-constexpr float3 make_float3(float x, float y, float z) { return {x, y, z}; }
-constexpr float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
-constexpr double2 make_double2(double x, double y) { return {x, y}; }
-constexpr double3 make_double3(double x, double y, double z) { return {x, y, z}; }
-constexpr double4 make_double4(double x, double y, double z, double w) { return {x, y, z, w}; }
+// char1 to char4 with make_char1 to make_char4, and so on.
+#define GRADUS_VECTORS_OF(name, T)                                        \
+    using name##1 = CudaVector1<T>;                                       \
+    using name##2 = CudaVector2<T>;                                       \
+    using name##3 = CudaVector3<T>;                                       \
+    using name##4 = CudaVector4<T>;                                       \
+    constexpr name##1 make_##name##1(T x) { return {x}; }                 \
+    constexpr name##2 make_##name##2(T x, T y) { return {x, y}; }         \
+    constexpr name##3 make_##name##3(T x, T y, T z) { return {x, y, z}; } \
+    constexpr name##4 make_##name##4(T x, T y, T z, T w) { return {x, y, z, w}; }
+GRADUS_VECTORS_OF(char, signed char)
+GRADUS_VECTORS_OF(uchar, unsigned char)
+GRADUS_VECTORS_OF(short, short)
+GRADUS_VECTORS_OF(ushort, unsigned short)
+GRADUS_VECTORS_OF(int, int)
+GRADUS_VECTORS_OF(uint, unsigned)
+GRADUS_VECTORS_OF(long, long)
+GRADUS_VECTORS_OF(ulong, unsigned long)
+GRADUS_VECTORS_OF(longlong, long long)
+GRADUS_VECTORS_OF(ulonglong, unsigned long long)
+GRADUS_VECTORS_OF(float, float)
+GRADUS_VECTORS_OF(double, double)
 
 // The extent of a grid or a block: what is not given is 1.
 struct dim3 {
