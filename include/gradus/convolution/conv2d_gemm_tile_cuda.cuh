@@ -11,7 +11,9 @@
 //          summed.
 // Banks    A line of a tile is 8 elements longer than its content, which makes it an odd number of 16-byte words, and
 //          shared memory gives 8 of those at once. The 8 lines that a fragment's load goes through together then start
-//          at 8 different places.
+//          at 8 different places. The sums go out in pairs of one row, 4 rows of 8 at once (or in 8 x 4 single numbers
+//          where they lie by columns): lines 8 numbers longer than their content (or 4) put those in different banks.
+//          tests/convolution/conv2d_counts_cuda_test.cpp counts the passes.
 #pragma once
 
 #include "gradus/convolution/conv2d_correlation_cuda.cuh"
@@ -45,7 +47,7 @@ struct ConvGemmTiles {
     static_assert(a_pitch * 2 / 16 % 2 == 1 && b_pitch * 2 / 16 % 2 == 1, "lines start in the same banks");
     static constexpr int stage_size = a_size + b_size;  // elements; b follows a
     // The sums, as float, at the end: (rows, columns), or (columns, rows) where that is how they go to memory.
-    static constexpr int sum_pitch = (DepthInner ? conv_gemm_columns : conv_gemm_rows) + 4;
+    static constexpr int sum_pitch = DepthInner ? conv_gemm_columns + 8 : conv_gemm_rows + 4;
     static constexpr int sum_bytes = 4 * (DepthInner ? conv_gemm_rows : conv_gemm_columns) * sum_pitch;
     static constexpr int bytes = sum_bytes > 4 * stage_size ? sum_bytes : 4 * stage_size;  // two stages of 16 bits
 };

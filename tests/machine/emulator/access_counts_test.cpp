@@ -71,6 +71,25 @@ emulator::KernelCounts counts_of(const Body& body) {
     return counts[0];
 }
 
+// A warp loads a matrix of halves from shared memory, whose lines are `Pitch` elements apart, and stores sums there.
+template <int Pitch>
+__global__ void fragment_kernel(const __half* from) {
+    using namespace nvcuda;
+    GRADUS_SHARED_ALIGNED(32, __half, tile, [16 * Pitch]);
+    for (int i = threadIdx.x; i < 16 * Pitch; i += 32) tile[i] = from[i];
+    __syncwarp();
+    wmma::fragment<wmma::matrix_a, 16, 16, 16, __half, wmma::row_major> a;
+    wmma::load_matrix_sync(a, tile, Pitch);
+}
+template <int Pitch, bool ByColumn>
+__global__ void sums_kernel() {
+    using namespace nvcuda;
+    GRADUS_SHARED_ALIGNED(32, float, tile, [16 * Pitch]);
+    wmma::fragment<wmma::accumulator, 16, 16, 16, float> sum;
+    wmma::fill_fragment(sum, 1.0f);
+    wmma::store_matrix_sync(tile, sum, Pitch, ByColumn ? wmma::mem_col_major : wmma::mem_row_major);
+}
+
 }  // namespace
 
 TEST_CASE("32 neighbouring floats are 4 sectors, 32 scattered ones are 32") {
@@ -202,4 +221,26 @@ TEST_CASE("the table has a line for each kernel") {
     CHECK(contains(table, "divergent  active threads"));
     CHECK(contains(table, "copy_kernel<float>\n"));
     CHECK(contains(table, "broadcast_kernel<0>\n"));
+}
+
+TEST_CASE("a fragment is loaded in 4 requests of 8 lines, its sums stored in rows of 8") {
+    const DeviceArray<__half> values(std::vector<__half>(16 * 64, __half(1.0f)));
+    const auto passes = [&](auto kernel, int pitch) {
+        const emulator::KernelCounts counts = counts_of([&] { launch(kernel, 1, 32, 0, nullptr, values.data()); });
+        const std::uint64_t fill = static_cast<std::uint64_t>(pitch) / 2;  // requests, 2 bytes a lane
+        CHECK(counts.shared_requests == fill + 4);
+        return counts.shared_passes - fill;
+    };
+    CHECK(passes(fragment_kernel<16>, 16) == 4 * 2);  // lines 32 bytes apart: 4 of them fill the banks
+    CHECK(passes(fragment_kernel<24>, 24) == 4);      // 48: none meets another
+    CHECK(passes(fragment_kernel<64>, 64) == 4 * 8);  // 128: all in the same four banks
+    const auto stored = [](auto kernel) {
+        const emulator::KernelCounts counts = counts_of([&] { launch(kernel, 1, 32, 0, nullptr); });
+        return std::pair(counts.shared_requests, counts.shared_passes);
+    };
+    // Four squares of 8 x 8; by rows a lane has 8 bytes, two requests each, by columns twice 4 bytes.
+    CHECK(stored(sums_kernel<24, false>) == std::pair<std::uint64_t, std::uint64_t>(8, 8));
+    CHECK(stored(sums_kernel<32, false>) == std::pair<std::uint64_t, std::uint64_t>(8, 8 * 4));
+    CHECK(stored(sums_kernel<20, true>) == std::pair<std::uint64_t, std::uint64_t>(8, 8));
+    CHECK(stored(sums_kernel<16, true>) == std::pair<std::uint64_t, std::uint64_t>(8, 8 * 4));
 }

@@ -4,6 +4,9 @@
 // CUDA does not say which lane holds which element, and it differs from card to card. Here the layout is unlike any
 // card's and changes with the seed of the settings, so that code that relies on one fails. What is allowed: the same
 // operation on every element of a fragment, and fragments of one type have one layout.
+// What loads and stores cost in shared memory is counted as nvcc compiles them since sm_75, which its machine code shows:
+// A and B by ldmatrix, 16 bytes a lane, 8 lines of the matrix at a time; sums as mma.m16n8k16 leaves them, two neighbours
+// of a row in a lane, 8 rows in a warp (PTX ISA, "Matrix Fragments for mma.m16n8k16").
 // Checked: the pointer is aligned to 32 bytes, the leading dimension is a multiple of 16 bytes, and all 32 lanes come.
 // Products are exact in float; sums are in float, k rising. A card adds in another order, with other rounding.
 #pragma once
@@ -84,17 +87,39 @@ std::size_t offset_in_matrix(unsigned element, unsigned leading, bool by_column)
     return by_column ? std::size_t{column} * leading + row : std::size_t{row} * leading + column;
 }
 
+// The accesses of this lane, where a warp reads or writes a whole matrix.
+template <class Fragment, class T>
+GRADUS_EMULATOR_QUIET void tell_matrix(const T* matrix, unsigned leading, bool by_column, bool is_write,
+                                       emulator::Site site) {
+    const unsigned lane = emulator::current_lane();
+    if constexpr (sizeof(T) == 2) {
+        constexpr unsigned word = 8;  // elements of 16 bytes
+        const unsigned lines = by_column ? Fragment::columns : Fragment::rows;
+        for (unsigned w = lane; w < Fragment::count / word; w += emulator::lanes_per_warp)
+            emulator::tell_access(matrix + w % lines * leading + w / lines * word, 16, is_write, false, site);
+    } else {
+        for (unsigned row = lane / 4; row < Fragment::rows; row += 8)
+            for (unsigned column = lane % 4 * 2; column < Fragment::columns; column += 8) {
+                if (!by_column) {
+                    emulator::tell_access(matrix + row * leading + column, 2 * sizeof(T), is_write, false, site);
+                    continue;
+                }
+                for (unsigned neighbour = 0; neighbour < 2; ++neighbour)
+                    emulator::tell_access(matrix + (column + neighbour) * leading + row, sizeof(T), is_write, false,
+                                          site);
+            }
+    }
+}
+
 template <class Fragment, class T>
 GRADUS_EMULATOR_QUIET void load_fragment(Fragment& f, const T* matrix, unsigned leading, bool by_column,
                                          emulator::Site site) {
     emulator::check_fragment_address(matrix, leading, sizeof(T), "wmma::load_matrix_sync", site);
     emulator::meet(emulator::whole_warp, "wmma::load_matrix_sync", emulator::require_whole_warp, site);
     GRADUS_EMULATOR_AT_WORK;
-    for (unsigned e = 0; e < static_cast<unsigned>(Fragment::num_elements); ++e) {
-        const T* const element = matrix + offset_in_matrix<Fragment>(e, leading, by_column);
-        emulator::tell_access(element, sizeof(T), false, false, site);
-        f.x[e] = *element;
-    }
+    tell_matrix<Fragment>(matrix, leading, by_column, false, site);
+    for (unsigned e = 0; e < static_cast<unsigned>(Fragment::num_elements); ++e)
+        f.x[e] = matrix[offset_in_matrix<Fragment>(e, leading, by_column)];
 }
 
 template <class Use, int M, int N, int K, class T, class Layout>
@@ -116,11 +141,9 @@ GRADUS_EMULATOR_QUIET void store_matrix_sync(T* matrix, const fragment<accumulat
     emulator::check_fragment_address(matrix, leading, sizeof(T), "wmma::store_matrix_sync", {file, line});
     emulator::meet(emulator::whole_warp, "wmma::store_matrix_sync", emulator::require_whole_warp, {file, line});
     GRADUS_EMULATOR_AT_WORK;
-    for (unsigned e = 0; e < static_cast<unsigned>(Fragment::num_elements); ++e) {
-        T* const element = matrix + offset_in_matrix<Fragment>(e, leading, layout == mem_col_major);
-        emulator::tell_access(element, sizeof(T), true, false, {file, line});
-        *element = f.x[e];
-    }
+    tell_matrix<Fragment>(matrix, leading, layout == mem_col_major, true, {file, line});
+    for (unsigned e = 0; e < static_cast<unsigned>(Fragment::num_elements); ++e)
+        matrix[offset_in_matrix<Fragment>(e, leading, layout == mem_col_major)] = f.x[e];
 }
 
 // The last lane to arrive collects the three matrices from all lanes, multiplies, and hands the result out.
