@@ -10,7 +10,8 @@
 
 namespace gradus::inline GRADUS_ABI {
 
-// The default stream, null, unless a StreamScope says otherwise.
+// The default stream, null, unless a StreamScope says otherwise. It is the same for all threads (runtime.hpp refuses
+// the nvcc option that gives each its own): the loader's thread queues copies behind the steps of the one that trains.
 inline cudaStream_t& current_stream() {
     static thread_local cudaStream_t stream = nullptr;
     return stream;

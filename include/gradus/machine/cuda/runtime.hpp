@@ -5,6 +5,9 @@
 
 #include "gradus/core/check.hpp"
 
+#if defined(CUDA_API_PER_THREAD_DEFAULT_STREAM)
+#error "Gradus needs the one default stream that all threads share: compile without --default-stream per-thread."
+#endif
 #if defined(__CUDACC__)
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
