@@ -93,6 +93,7 @@ NARROW = {
     "max_forward_kernel": ("both", "one element of each reduced block, from anywhere"),
     "max_backward_kernel": ("both", "one element of each reduced block, to anywhere"),
     "positions_along_kernel": ("both", "one number of each reduced block"),
+    "idle_kernel": ("both", "never runs: card_problem() asks about it"),
     "find_first_kernel": ("both", "any test of single elements; for checks, not for training"),
     # for memory that is not made of packs, beside a kernel for memory that is
     "gather_elements_kernel": ("both", "rows that are no packs"),
