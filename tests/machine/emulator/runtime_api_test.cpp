@@ -71,6 +71,7 @@ TEST_CASE("a wrong call returns its error and keeps it for cudaGetLastError") {
     CHECK(cudaPeekAtLastError() == cudaErrorInvalidMemcpyDirection);
     CHECK(cudaGetLastError() == cudaErrorInvalidMemcpyDirection);
     CHECK(cudaGetLastError() == cudaSuccess);
+    CHECK(cudaMemcpy(x.data(), nullptr, 4, cudaMemcpyHostToDevice) == cudaErrorInvalidValue);
     CHECK(cudaMemset(host, 0, 4) == cudaErrorInvalidValue);
     CHECK(cudaFree(x.data() + 1) == cudaErrorInvalidDevicePointer);
     CHECK(cudaFree(nullptr) == cudaSuccess);

@@ -266,6 +266,22 @@ TEST_CASE("a stream that has been destroyed, or never was") {
     cudaEventDestroy(event);
 }
 
+TEST_CASE("an event that has been destroyed, or never was") {
+    cudaEvent_t gone = nullptr, never = nullptr;
+    cudaEventCreate(&gone);
+    CHECK(cudaEventDestroy(gone) == cudaSuccess);
+    for (const cudaEvent_t event : {gone, never}) {
+        CHECK(cudaEventRecord(event) == cudaErrorInvalidResourceHandle);
+        CHECK(cudaEventSynchronize(event) == cudaErrorInvalidResourceHandle);
+        CHECK(cudaEventQuery(event) == cudaErrorInvalidResourceHandle);
+        CHECK(cudaStreamWaitEvent(nullptr, event) == cudaErrorInvalidResourceHandle);
+        CHECK(cudaEventDestroy(event) == cudaErrorInvalidResourceHandle);
+        float milliseconds = 0;
+        CHECK(cudaEventElapsedTime(&milliseconds, event, event) == cudaErrorInvalidResourceHandle);
+    }
+    cudaGetLastError();
+}
+
 TEST_CASE("a fault inside deferred work comes from the call that waits") {
     const Deferred mode;
     const Stream stream;

@@ -104,6 +104,7 @@ inline cudaError_t cudaMemcpyAsync(void* target, const void* source, std::size_t
                                    cudaStream_t stream = nullptr) {
     const std::lock_guard lock(emulator::streams().mutex);
     if (!emulator::streams().is_known(stream)) return emulator::remember(cudaErrorInvalidResourceHandle);
+    if (bytes > 0 && (target == nullptr || source == nullptr)) return emulator::remember(cudaErrorInvalidValue);
     emulator::DeviceMemory& memory = emulator::device_memory();
     const bool to_device = memory.contains(target), from_device = memory.contains(source);
     if (kind != cudaMemcpyDefault && kind != (from_device ? 2 : 0) + (to_device ? 1 : 0))

@@ -89,6 +89,9 @@ public:
         delete stream;
     }
 
+    std::set<cudaEvent_t> events;  // that were created and not destroyed
+    bool is_known(cudaEvent_t event) const { return events.count(event) > 0; }
+
     // Returns the ticket.
     std::uint64_t enqueue(cudaStream_t given, std::function<void()> work) {
         if (!is_known(given)) fail("work for a stream that was never created, or has been destroyed");

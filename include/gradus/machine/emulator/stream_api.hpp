@@ -63,13 +63,16 @@ inline cudaError_t cudaLaunchHostFunc(cudaStream_t stream, void (*function)(void
 }
 
 inline cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+    const std::lock_guard lock(emulator::streams().mutex);
     *event = new CUevent_st;
+    emulator::streams().events.insert(*event);
     return cudaSuccess;
 }
 inline cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlags(event, cudaEventDefault); }
 inline cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream = nullptr) {
     const std::lock_guard lock(emulator::streams().mutex);
-    if (!emulator::streams().is_known(stream)) return emulator::remember(cudaErrorInvalidResourceHandle);
+    if (!emulator::streams().is_known(event) || !emulator::streams().is_known(stream))
+        return emulator::remember(cudaErrorInvalidResourceHandle);
     if (emulator::streams().disturbs_capture_of(stream)) return emulator::remember(cudaErrorStreamCaptureUnsupported);
     event->stream = emulator::streams().resolve(stream);
     event->is_done = false;
@@ -83,25 +86,30 @@ inline cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream = null
 }
 inline cudaError_t cudaEventSynchronize(cudaEvent_t event) {
     const std::lock_guard lock(emulator::streams().mutex);
+    if (!emulator::streams().is_known(event)) return emulator::remember(cudaErrorInvalidResourceHandle);
     ++emulator::call_counts().waits;
     if (!event->is_done) emulator::streams().run(event->stream, event->ticket);
     return cudaSuccess;
 }
 inline cudaError_t cudaEventQuery(cudaEvent_t event) {
     const std::lock_guard lock(emulator::streams().mutex);
+    if (!emulator::streams().is_known(event)) return emulator::remember(cudaErrorInvalidResourceHandle);
     if (event->is_done) return cudaSuccess;
     if (!event->stream->queue.empty()) emulator::streams().run_first(event->stream);  // else it is part of a graph
     return cudaErrorNotReady;
 }
 inline cudaError_t cudaEventDestroy(cudaEvent_t event) {
     const std::lock_guard lock(emulator::streams().mutex);
+    if (emulator::streams().events.erase(event) == 0) return emulator::remember(cudaErrorInvalidResourceHandle);
     event->is_destroyed = true;  // at once or, without a wait, when its last stream comes to it
     if (event->reached == event->recordings) delete event;
     return cudaSuccess;
 }
 inline cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
     const std::lock_guard lock(emulator::streams().mutex);
-    if (start->stream == nullptr || end->stream == nullptr) return emulator::remember(cudaErrorInvalidResourceHandle);
+    if (!emulator::streams().is_known(start) || !emulator::streams().is_known(end) || start->stream == nullptr ||
+        end->stream == nullptr)
+        return emulator::remember(cudaErrorInvalidResourceHandle);
     if (!start->is_done || !end->is_done) return emulator::remember(cudaErrorNotReady);
     *milliseconds = std::chrono::duration<float, std::milli>(end->time - start->time).count();
     return cudaSuccess;
@@ -109,7 +117,8 @@ inline cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, 
 // What is queued in the stream from now on waits for what the event marks.
 inline cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned = 0) {
     const std::lock_guard lock(emulator::streams().mutex);
-    if (!emulator::streams().is_known(stream)) return emulator::remember(cudaErrorInvalidResourceHandle);
+    if (!emulator::streams().is_known(event) || !emulator::streams().is_known(stream))
+        return emulator::remember(cudaErrorInvalidResourceHandle);
     if (emulator::streams().disturbs_capture_of(stream)) return emulator::remember(cudaErrorStreamCaptureUnsupported);
     if (event->is_done) return cudaSuccess;  // or never recorded; its stream may be gone
     emulator::streams().enqueue(
