@@ -130,7 +130,7 @@ int main() {
     std::printf("%s\n", emulator::table_of({strided.counts, right.counts}).c_str());
     std::printf(
         "A request is one instruction of a warp, of 32 lanes.\n"
-        "  load MB, store MB  moved from and to device memory, in whole sectors of 32 bytes\n"
+        "  load, store        sectors of 32 bytes that were moved from and to device memory\n"
         "  sectors/least      these sectors, divided by the fewest that could hold the bytes asked for: 1 is ideal\n"
         "  passes/request     through shared memory: 1 is ideal, each conflict of banks takes one more\n"
         "  active lanes       that took part in a request, on average\n"

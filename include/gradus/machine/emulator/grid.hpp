@@ -133,6 +133,11 @@ inline std::string end_observation(const Launch& launch) {
 inline void run_grid(const Launch& launch) {
 #if defined(__SANITIZE_THREAD__)
     require_race_checker();
+#else
+    if (current_observer != nullptr)
+        fail(text(kernel_name(launch.kernel), ": launch at ", launch.site,
+                  ": the race checker is linked but sees nothing",
+                  " of this kernel: compile the file with -fsanitize=thread (race_checker.hpp)"));
 #endif
     const std::uint64_t blocks = product(launch.grid);
     const Settings& chosen = settings();

@@ -1,8 +1,8 @@
 // machine/emulator/half_intrinsics.hpp   CUDA's 16-bit types and functions, on Gradus' own Half and BFloat16.
 // In the toolkit __half and gradus::Half are two types with the same bits; here they are one type. Code that goes from
 // one to the other with reinterpret_cast works in both worlds.
-// One difference is left: a * b of two halves is a float here and rounded when it is stored, and a __half in the toolkit.
-// With these functions, or with conversions to float, a kernel says what it means and is the same in both.
+// One difference is left: a * b of two halves is a float here and rounded when it is stored, and a __half in the
+// toolkit. With these functions, or with conversions to float, a kernel says what it means and is the same in both.
 // Arithmetic on 16-bit values rounds after every operation. __hfma computes in double and rounds from there; a card
 // rounds the exact result, which may rarely differ in the last bit.
 #pragma once

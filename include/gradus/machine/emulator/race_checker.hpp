@@ -12,22 +12,25 @@
 //     - accesses out of the bounds of a buffer or an array, and misaligned ones;
 //     - accesses to host memory and to other threads' local variables (kernel_memory.hpp);
 //     - shuffles that read a lane that takes no part.
-//          What was found ends the launch with a gradus::Error, after the kernel has run.
+//          What was found ends the launch with a gradus::Error, after the kernel has run. A fault is a pair of lines,
+//          the later access first: a race of a thousand threads is told once.
 // It also puts the accesses of a warp's lanes together into the requests that a card would make (access_counts.hpp),
 // and with -fsanitize-coverage=trace-pc, which makes the compiler call a function at the begin of every basic block (a
 // stretch of code without a branch), it counts the blocks that only a part of the warp runs: where lanes take different
 // branches a card runs one after the other. Blocks are those that the compiler for the CPU makes: a branch that it
 // turns into a conditional move is none, as on a card, and shares differ a little from compiler to compiler.
-// How to   CMake: link gradus::racecheck. By hand, with the same -march and -O flags twice:
-//     g++ -std=c++20 -O1 -g -DGRADUS_EMULATE_CUDA -Iinclude -c include/gradus/machine/emulator/racecheck.cpp
-//     g++ -std=c++20 -O1 -g -DGRADUS_EMULATE_CUDA -Iinclude -fsanitize=thread
-//         -fsanitize-coverage=trace-pc -c my_kernels.cpp
-//     g++ my_kernels.o racecheck.o -pthread
+// How to   CMake: link gradus::racecheck. By hand:
+//     FLAGS="-std=c++20 -O1 -g -DGRADUS_EMULATE_CUDA -Iinclude"
+//     g++ $FLAGS -c include/gradus/machine/emulator/racecheck.cpp
+//     g++ $FLAGS -fsanitize=thread -fsanitize-coverage=trace-pc -x c++ -c my_kernels.cu
+//     g++ my_kernels.o racecheck.o -pthread -o my_kernels
 // "undefined reference to __tsan_..." from the last line: racecheck.o is not linked.
+// "... to require_race_checker()": it was compiled with another -march.
 // clang needs -fno-vectorize -fno-slp-vectorize as well: of accesses that it widens to more than 16 bytes it calls
 // nothing.
 // Lines come from addr2line (binutils) and need -g. GRADUS_EMULATOR_COUNTS=1 prints the counts when the program ends,
-// with a - for branches that were not counted.
+// with a - for branches that were not counted; examples/04_cuda_on_a_cpu.cpp explains the columns.
+// take_kernel_counts() has the single numbers, in a program that is linked with the checker.
 // Cost     62 times the plain emulator for a tiled product of 256 x 256 matrices, 25 times for the register-blocked one
 //          (g++ -O1; without the count of branches 54 and 18); 25 bytes for each byte of memory that kernels touch.
 //          Blocks run one by one.
@@ -85,16 +88,17 @@ struct KernelCounts {
 
 inline std::string table_of(const std::vector<KernelCounts>& counts) {
     std::string table =
-        "launches  load MB  store MB  sectors/least  passes/request  active lanes  partial  divergent  active threads"
+        "launches  load sectors  store sectors  sectors/least  passes/request  active lanes  partial  divergent  "
+        "active threads"
         "  kernel\n";
     for (const KernelCounts& c : counts) {
         char line[200], branches[40] = "        -               -";  // not compiled for it
         if (c.code_blocks > 0)
             std::snprintf(branches, sizeof branches, "%8.1f%%  %14.1f", 100.0 * c.divergent_share(),
                           c.active_threads());
-        std::snprintf(line, sizeof line, "%8llu %8.3f  %8.3f  %13.2f  %14.2f  %12.1f  %6.1f%%  %s  ",
-                      static_cast<unsigned long long>(c.launches), 32e-6 * static_cast<double>(c.load_sectors),
-                      32e-6 * static_cast<double>(c.store_sectors), c.sectors_per_least(), c.passes_per_request(),
+        std::snprintf(line, sizeof line, "%8llu  %12llu  %13llu  %13.2f  %14.2f  %12.1f  %6.1f%%  %s  ",
+                      static_cast<unsigned long long>(c.launches), static_cast<unsigned long long>(c.load_sectors),
+                      static_cast<unsigned long long>(c.store_sectors), c.sectors_per_least(), c.passes_per_request(),
                       c.active_lanes(),
                       100.0 * static_cast<double>(c.partial_requests) /
                           static_cast<double>(std::max<std::uint64_t>(1, c.instructions)),

@@ -3,7 +3,8 @@
 //     GRADUS_EMULATOR_ORDER=forward      threads and blocks by rising index (the default)
 //     GRADUS_EMULATOR_ORDER=reverse      by falling index
 //     GRADUS_EMULATOR_ORDER=random:7     at random, the same each time for the same seed
-//     GRADUS_EMULATOR_BLOCKS=4           blocks in flight, each on a thread of the pool (default 1; a debugger likes 1)
+//     GRADUS_EMULATOR_BLOCKS=4           blocks in flight, each on a thread of the pool (default 1, as a debugger likes
+//                                        it; under the race checker always 1)
 //     GRADUS_EMULATOR_STACK_KB=256       the stack of each CUDA thread (default 64, with a sanitizer 256)
 //     GRADUS_EMULATOR_STREAMS=deferred   queued work runs only when something waits for it (stream.hpp); or immediate
 //     GRADUS_EMULATOR_PROTECT=0          let host code read device memory (device_memory.hpp); default 1

@@ -4,9 +4,9 @@
 // CUDA does not say which lane holds which element, and it differs from card to card. Here the layout is unlike any
 // card's and changes with the seed of the settings, so that code that relies on one fails. What is allowed: the same
 // operation on every element of a fragment, and fragments of one type have one layout.
-// What loads and stores cost in shared memory is counted as nvcc compiles them since sm_75, which its machine code shows:
-// A and B by ldmatrix, 16 bytes a lane, 8 lines of the matrix at a time; sums as mma.m16n8k16 leaves them, two neighbours
-// of a row in a lane, 8 rows in a warp (PTX ISA, "Matrix Fragments for mma.m16n8k16").
+// What loads and stores cost in shared memory is counted as nvcc compiles them from sm_75 on: A and B by ldmatrix, 16
+// bytes a lane, 8 lines of the matrix at a time (the machine code has LDSM); sums as mma.m16n8k16 leaves them, two
+// neighbours of a row in a lane, 8 rows in a warp (PTX ISA, "Matrix Fragments for mma.m16n8k16").
 // Checked: the pointer is aligned to 32 bytes, the leading dimension is a multiple of 16 bytes, and all 32 lanes come.
 // Products are exact in float; sums are in float, k rising. A card adds in another order, with other rounding.
 #pragma once
