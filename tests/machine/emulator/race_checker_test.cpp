@@ -119,6 +119,29 @@ __global__ void plain_and_atomic_kernel(int* x) {
     if (threadIdx.x == 0) *x = 0;
     atomicAdd(x, 1);
 }
+// The thread that counts last in its block reads its own atomic, and those of others without a barrier.
+template <int>
+__global__ void count_and_read_kernel(int* x) {
+    GRADUS_SHARED(int, count, [1]);
+    if (threadIdx.x == 0) count[0] = 0;
+    __syncthreads();
+    atomicAdd(count, 1);
+    if (threadIdx.x == 0) *x = count[0];
+}
+// A barrier of the block is none of the grid: the last block reads what others still add to.
+template <int>
+__global__ void total_kernel(int* total, int* x) {
+    atomicAdd(total, 1);
+    __syncthreads();
+    if (blockIdx.x == gridDim.x - 1 && threadIdx.x == 0) *x = *total;
+}
+// Every block divides its numbers by the first of all, which the first block changes.
+template <int>
+__global__ void normalise_kernel(float* x) {
+    const float first = x[0];
+    __syncthreads();
+    x[blockIdx.x * blockDim.x + threadIdx.x] /= first;
+}
 template <int>
 __global__ void atomic_kernel(int* x) {
     atomicAdd(x, 1);
@@ -379,6 +402,18 @@ TEST_CASE("races in device memory: in a block, across blocks, between plain and 
         CHECK(found(neighbour_half_kernel<0>, 1, 64, 0, halves.data()) == "");
         CHECK(contains(found(plain_and_atomic_kernel<0>, 1, 64, 0, count.data()), "race on device memory"));
         CHECK(found(atomic_kernel<0>, 3, 64, 0, count.data()) == "");
+    });
+}
+
+TEST_CASE("what a thread, a warp or a block did last does not hide what others did before") {
+    in_every_order([] {
+        const DeviceArray<int> total(1), x(1);
+        const DeviceArray<float> numbers(std::vector<float>(128, 2.0f));
+        CHECK(contains(found(count_and_read_kernel<0>, 1, 64, 0, x.data()), "race on shared memory"));
+        CHECK(contains(found(total_kernel<0>, 3, 64, 0, total.data(), x.data()), "race on device memory"));
+        CHECK(found(total_kernel<0>, 1, 64, 0, total.data(), x.data()) == "");
+        CHECK(contains(found(normalise_kernel<0>, 2, 64, 0, numbers.data()), "race on device memory"));
+        CHECK(found(normalise_kernel<0>, 1, 64, 0, numbers.data()) == "");
     });
 }
 

@@ -10,11 +10,12 @@
 // A fence and then an atomic publish, at the atomic's address, what the thread did and knew before the fence; an atomic
 // at this address and then a fence take it over (PTX ISA, "Memory Consistency Model": release and acquire patterns).
 // __threadfence_block() does so within the block only.
-// For each word of 4 bytes these are kept: the last write, the last atomic, and three reads: the last one, the last of
-// another lane of the same warp, and the last of another warp. A later write races with some earlier read exactly if it
-// races with one of these, as long as all lanes of a warp meet together and nobody uses fences. Of writes to different
-// bytes of one word only the last is kept: with 16-bit elements a race may show in one order of threads and not in
-// another.
+// For each word of 4 bytes these are kept: the last write; and of reads and of atomics four each: the last one, the last
+// of another lane of the same warp, of another warp of the same block, and of another block. A later write races with
+// some earlier read exactly if it races with one of these, as long as all lanes of a warp meet together and nobody uses
+// fences; and so it is with a plain access and earlier atomics. Two plain writes that race are found at the second.
+// Of writes to different bytes of one word only the last is kept: with 16-bit elements a race may show in one order of
+// threads and not in another.
 #pragma once
 
 #include <cstdint>
@@ -45,8 +46,27 @@ struct AccessRecord {
     bool is_atomic = false;
 };
 
+// The newest accesses of one kind, from as many places as it takes to find every race with a later one.
+struct RecentAccesses {
+    AccessRecord last, in_same_warp, in_other_warp, in_other_block;  // other than those of the last
+
+    void add(const AccessRecord& now) {
+        if (last.block != now.block) {
+            if (last.block != 0) in_other_block = last;
+            in_same_warp.block = in_other_warp.block = 0;
+        } else if (last.thread / lanes_per_warp != now.thread / lanes_per_warp) {
+            in_other_warp = last;
+            in_same_warp.block = 0;
+        } else if (last.thread != now.thread) {
+            in_same_warp = last;
+        }
+        last = now;
+    }
+};
+
 struct ShadowCell {
-    AccessRecord write, atomic, last_read, read_in_same_warp, read_in_other_warp;
+    AccessRecord write;
+    RecentAccesses atomics, reads;
 };
 
 // Cells for a range of addresses, made in chunks as they are touched.
@@ -172,6 +192,7 @@ public:
         barrier_tick_ = ++tick_;
     }
     std::uint32_t current_block() const { return current_block_; }
+    std::uint32_t blocks_before() const { return first_block_; }  // the serial number of the launch's first block
     std::uint32_t tick() const { return tick_; }
 
     // __syncwarp
@@ -287,28 +308,28 @@ struct Conflict {
 inline bool compare_and_remember(ShadowCell& cell, const AccessRecord& now, bool is_write, bool is_shared,
                                  const HappenedBefore& order, Conflict& conflict) {
     bool is_race = false;
-    for (const AccessRecord* write : {&cell.write, &cell.atomic}) {
-        if (!order.is_race(*write, now, is_shared)) continue;
-        conflict = {*write, true};
+    const auto compare = [&](const AccessRecord& earlier, bool earlier_wrote) {
+        if (is_race || !order.is_race(earlier, now, is_shared)) return;
+        conflict = {earlier, earlier_wrote};
         is_race = true;
-    }
-    if (is_write) {
-        for (const AccessRecord* read : {&cell.last_read, &cell.read_in_same_warp, &cell.read_in_other_warp}) {
-            if (is_race || !order.is_race(*read, now, is_shared)) continue;
-            conflict = {*read, false};
-            is_race = true;
-        }
-        (now.is_atomic ? cell.atomic : cell.write) = now;
-        return is_race;
-    }
-    const AccessRecord& last = cell.last_read;
-    if (last.block == now.block && last.thread / lanes_per_warp == now.thread / lanes_per_warp) {
-        if (last.thread != now.thread) cell.read_in_same_warp = last;
+    };
+    const auto compare_all = [&](const RecentAccesses& recent, bool earlier_wrote) {
+        if (recent.last.block < order.blocks_before()) return;  // of an earlier launch, and all of them
+        compare(recent.last, earlier_wrote);
+        compare(recent.in_same_warp, earlier_wrote);
+        compare(recent.in_other_warp, earlier_wrote);
+        compare(recent.in_other_block, earlier_wrote);
+    };
+    compare(cell.write, true);
+    if (!now.is_atomic) compare_all(cell.atomics, true);
+    if (is_write) compare_all(cell.reads, false);
+    if (now.is_atomic) {
+        cell.atomics.add(now);
+    } else if (is_write) {
+        cell.write = now;
     } else {
-        if (last.block != 0) cell.read_in_other_warp = last;
-        cell.read_in_same_warp.block = 0;
+        cell.reads.add(now);
     }
-    cell.last_read = now;
     return is_race;
 }
 
