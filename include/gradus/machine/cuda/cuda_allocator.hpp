@@ -33,7 +33,7 @@ public:
     void* allocate(std::size_t bytes) {
         if (bytes == 0) return nullptr;
         const Lock lock(mutex_);
-        const bool keeps = keeps_ || reserved_.count(current_stream()) > 0;
+        const bool keeps = keeps_ || graph_streams_.count(current_stream()) > 0;
         const Buffer buffer{current_stream(), keeps ? rounded(bytes) : bytes, keeps};
         void* const data = take(buffer);
         lent_[data] = buffer;
@@ -67,13 +67,13 @@ public:
     // From now on the buffers of a stream stay in it.
     void reserve(cudaStream_t stream) {
         const Lock lock(mutex_);
-        reserved_.insert(stream);
+        graph_streams_.insert(stream);
     }
     // A stream ends: what is kept for it goes back to the card, what is in use belongs to the current stream. Waits
     // for the stream's work if there is any of either. Called by a destructor, so it does not throw.
     void forget(cudaStream_t stream) {
         const Lock lock(mutex_);
-        reserved_.erase(stream);
+        graph_streams_.erase(stream);
         for (auto kept = kept_.lower_bound({stream, 0}); kept != kept_.end() && kept->first.first == stream;) {
             for (void* data : kept->second) {
                 stats_.reserved_bytes -= kept->first.second;
@@ -152,7 +152,7 @@ private:
 
     void give_back() {
         for (auto kept = kept_.begin(); kept != kept_.end();) {
-            if (reserved_.count(kept->first.first) > 0) {
+            if (graph_streams_.count(kept->first.first) > 0) {
                 ++kept;
                 continue;
             }
@@ -173,7 +173,7 @@ private:
 #endif
     Mutex mutex_;
     MemoryStats stats_;
-    std::set<cudaStream_t> reserved_;
+    std::set<cudaStream_t> graph_streams_;
     std::map<void*, Buffer> lent_;
     std::map<std::pair<cudaStream_t, std::size_t>, std::vector<void*>> kept_;  // by stream and size
 };

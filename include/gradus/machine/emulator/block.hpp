@@ -112,7 +112,8 @@ struct Block {
     unsigned votes_counted = 0, yes_counted = 0;  // at the last barrier that opened
     std::uint32_t epoch = 0;                      // how many barriers have opened, over all launches
     std::uint32_t random = 1;
-    Fiber launcher, grave;
+    Fiber launcher;
+    Fiber grave;  // where a finished fiber leaves its registers, which nobody reads
     std::exception_ptr error;
     std::unique_ptr<FiberStacks> stacks;
     const void* spins_at = nullptr;  // atomics in a row that changed nothing (atomics.hpp): where,

@@ -14,7 +14,7 @@
 
 namespace gradus::inline GRADUS_ABI::emulator {
 
-using Finish = void (*)(Warp& warp, std::uint32_t arrived);
+using Finish = void (*)(Warp& warp, std::uint32_t arrived);  // nullptr: the lanes only meet
 
 // All have come: does the operation and lets its lanes continue.
 GRADUS_EMULATOR_QUIET inline void complete(Block& block, unsigned warp_index, unsigned operation) {
