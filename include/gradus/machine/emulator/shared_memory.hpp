@@ -9,7 +9,8 @@
 //     - an array is filled with 0xFF for each block, which is NaN in every floating-point type: whoever reads what
 //       nobody wrote gets NaN;
 //     - an array is aligned to what its type asks for and no better, so that a missing alignment shows;
-//     - between arrays lie gaps, poisoned under AddressSanitizer.
+//     - between arrays lie gaps, poisoned under AddressSanitizer;
+//     - around the arena lies memory that nobody may touch: an index that leaves it ends the kernel (faults.hpp).
 // A kernel may use 48 KB, static and dynamic together; more after cudaFuncSetAttribute, as on a card.
 #pragma once
 
@@ -21,6 +22,7 @@
 namespace gradus::inline GRADUS_ABI::emulator {
 
 inline constexpr std::size_t arena_bytes = 512 * 1024;
+inline constexpr std::size_t arena_guard = 1024 * 1024;
 inline constexpr std::size_t arena_gap = 64;
 inline constexpr std::size_t static_shared_limit = 48 * 1024;
 
@@ -31,6 +33,13 @@ struct SharedSlot {
 };
 
 inline std::size_t round_up(std::size_t n, std::size_t unit) { return (n + unit - 1) / unit * unit; }
+
+// Is this address in the arena, or in the guards around it?
+inline bool is_near_arena(const Block& block, const void* address) {
+    const char* const byte = static_cast<const char*>(address);
+    return block.arena != nullptr && byte >= block.arena - arena_guard &&
+           byte < block.arena + arena_bytes + arena_guard;
+}
 
 // Marks bytes of the arena as forbidden or allowed, for AddressSanitizer.
 inline void forbid([[maybe_unused]] char* from, [[maybe_unused]] std::size_t bytes) {
@@ -47,9 +56,11 @@ inline void allow([[maybe_unused]] char* from, [[maybe_unused]] std::size_t byte
 // A fresh arena for the next block, with its dynamic array in front.
 inline void reset_shared_memory(Block& block) {
     if (block.arena == nullptr) {
-        void* memory = mmap(nullptr, arena_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void* memory =
+            mmap(nullptr, arena_bytes + 2 * arena_guard, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         GRADUS_CHECK(memory != MAP_FAILED, "emulator: no memory for shared memory");
-        block.arena = static_cast<char*>(memory);
+        block.arena = static_cast<char*>(memory) + arena_guard;
+        mprotect(block.arena, arena_bytes, PROT_READ | PROT_WRITE);
     }
     static constinit thread_local std::uint32_t generation = 0;  // the slots are this thread's, too
     block.shared_generation = ++generation;
