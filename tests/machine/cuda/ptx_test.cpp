@@ -67,6 +67,13 @@ __global__ void misaligned_kernel(const float* x) {
     GRADUS_SHARED_ALIGNED(16, float, tile, [8]);
     cp_async<16>(tile, x + 1);
 }
+template <int>
+__global__ void wrong_way_kernel(float* x, int kind) {
+    GRADUS_SHARED_ALIGNED(16, float, tile, [8]);
+    if (kind == 0) cp_async<16>(x, tile);
+    if (kind == 1) cp_async<16>(tile, tile + 4);
+    if (kind == 2) cp_async<16>(tile, x, 20);
+}
 
 }  // namespace
 
@@ -103,11 +110,17 @@ TEST_CASE("any number of bytes") {
 }
 
 #if !defined(__CUDACC__)  // a card would end all later work of the process
-TEST_CASE("a misaligned copy is an error") {
+TEST_CASE("a misaligned copy is an error, and one that does not go from global to shared memory") {
     const DeviceArray<float> x(std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8});
     const std::string message = message_of([&] { launch(misaligned_kernel<0>, 1, 1, 0, nullptr, x.data()); });
     CHECK(contains(message, "misaligned_kernel<0>: cp.async at ptx_test.cpp:"));
-    CHECK(contains(message, "not a multiple of 16 bytes"));
+    CHECK(contains(message, "the source is not a multiple of 16 bytes"));
+    const auto wrong_way = [&](int kind) {
+        return message_of([&] { launch(wrong_way_kernel<0>, 1, 1, 0, nullptr, x.data(), kind); });
+    };
+    CHECK(contains(wrong_way(0), "the target is not in shared memory"));
+    CHECK(contains(wrong_way(1), "the source is not in global memory"));
+    CHECK(contains(wrong_way(2), "of 16 bytes, 20 are to be copied"));
 }
 #endif
 

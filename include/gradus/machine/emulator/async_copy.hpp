@@ -4,8 +4,11 @@
 // copy itself happens in the wait. A kernel that overwrites a buffer that others still read destroys it at once. One
 // that forgets to wait reads all ones every time, and ends with an error: a thread may not return before its copies are
 // done.
+// The instruction goes from global to shared memory and nowhere else. It takes any two pointers, and on a card the
+// wrong ones are a fault at some address that nobody wrote down.
 #pragma once
 
+#include "gradus/machine/emulator/device_memory.hpp"
 #include "gradus/machine/emulator/diagnosis.hpp"
 #include "gradus/machine/emulator/observer.hpp"
 
@@ -17,12 +20,27 @@ inline AsyncCopies& async_copies() {
     return block.async_copies[block.current];
 }
 
+inline void check_copy(const void* target, const void* source, unsigned bytes, unsigned used, Site site) {
+    const Block& block = *running_block;
+    const auto is_misaligned = [bytes](const void* p) { return reinterpret_cast<std::uintptr_t>(p) % bytes != 0; };
+    std::string wrong;
+    if (target < block.arena || target >= block.arena + arena_bytes) {
+        wrong = "the target is not in shared memory";
+    } else if (used > 0 && !device_memory().contains(source) && !is_pinned(source)) {
+        wrong = "the source is not in global memory";
+    } else if (used > bytes) {
+        wrong = text("of ", bytes, " bytes, ", used, " are to be copied");
+    } else if (is_misaligned(target) || is_misaligned(source)) {
+        wrong = text("the ", is_misaligned(target) ? "target" : "source", " is not a multiple of ", bytes, " bytes");
+    }
+    if (!wrong.empty()) fail_in_kernel(text("cp.async at ", site, ": ", wrong));
+}
+
 // Copies the first `used` of `bytes` bytes; the rest becomes zero.
 GRADUS_EMULATOR_QUIET inline void start_copy(void* target, const void* source, unsigned bytes, unsigned used,
                                              Site site) {
     const Unobserved guard;
-    if (reinterpret_cast<std::uintptr_t>(target) % bytes != 0 || reinterpret_cast<std::uintptr_t>(source) % bytes != 0)
-        fail_in_kernel(text("cp.async at ", site, ": an address is not a multiple of ", bytes, " bytes"));
+    check_copy(target, source, bytes, used, site);
     AsyncCopies& copies = async_copies();
     tell_access(target, bytes, true, false, site);
     std::memset(target, 0xFF, bytes);
