@@ -10,12 +10,12 @@
 // A fence and then an atomic publish, at the atomic's address, what the thread did and knew before the fence; an atomic
 // at this address and then a fence take it over (PTX ISA, "Memory Consistency Model": release and acquire patterns).
 // __threadfence_block() does so within the block only.
-// For each word of 4 bytes these are kept: the last write; and of reads and of atomics four each: the last one, the last
-// of another lane of the same warp, of another warp of the same block, and of another block. A later write races with
-// some earlier read exactly if it races with one of these, as long as all lanes of a warp meet together and nobody uses
-// fences; and so it is with a plain access and earlier atomics. Two plain writes that race are found at the second.
-// Of writes to different bytes of one word only the last is kept: with 16-bit elements a race may show in one order of
-// threads and not in another.
+// For each word of 4 bytes these are kept: the last write; and of reads and of atomics four each, namely the last one,
+// and the last of another lane of the same warp, of another warp of the same block, and of another block. A later write
+// races with some earlier read exactly if it races with one of these, as long as all lanes of a warp meet together and
+// nobody uses fences; and so it is with a plain access and earlier atomics. Two plain writes that race are found at the
+// second. Of writes to different bytes of one word only the last is kept: with 16-bit elements a race may show in one
+// order of threads and not in another.
 #pragma once
 
 #include <cstdint>

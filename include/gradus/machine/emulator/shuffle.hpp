@@ -6,7 +6,7 @@
 //     __shfl_down_sync  lane l + delta; its own value if that is past its group
 //     __shfl_up_sync    lane l - delta; its own value if that is before its group
 // A value read from a lane that is not in the mask, or that has returned, is undefined. Here it is all ones: NaN, or
-// -1; and the race checker reports it, because with integers it may go unseen; it cannot know whether the value is
+// -1; and the race checker reports it, because with integers it may go unseen. It cannot know whether the value is
 // used. Another width is an error.
 #pragma once
 
