@@ -30,6 +30,7 @@
 //     3. *_sync forms with exact masks; __syncwarp() between dependent accesses in a warp.
 //     4. No waiting for other blocks, no launches from kernels, no textures, no noexcept kernels, no extended lambdas
 //        (functors instead), no __constant__ and no __device__ variables: what a kernel reads comes from its arguments.
+//        (In the emulator a loop of atomics that waits is an error; one of volatile reads never ends.)
 //     5. Always __launch_bounds__: the emulator does not see how many registers a kernel needs. Nor does it check the
 //        bound: a card refuses a launch with more threads, here it runs.
 //     6. Kernels are templates or static: an inline __global__ function draws a warning of nvcc.
