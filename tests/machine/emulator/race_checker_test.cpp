@@ -115,6 +115,12 @@ __global__ void neighbour_half_kernel(Half* x) {  // different bytes of one word
     x[threadIdx.x] = Half(static_cast<float>(x[threadIdx.x]) + 1.0f);
 }
 template <int>
+__global__ void next_half_kernel(Half* x, unsigned reader) {  // the reader writes the other half of the word itself
+    GRADUS_SHARED(Half, s, [64]);
+    s[threadIdx.x] = Half(1.0f);
+    if (threadIdx.x == reader) x[0] = s[reader + 1];
+}
+template <int>
 __global__ void plain_and_atomic_kernel(int* x) {
     if (threadIdx.x == 0) *x = 0;
     atomicAdd(x, 1);
@@ -400,6 +406,8 @@ TEST_CASE("races in device memory: in a block, across blocks, between plain and 
         CHECK(contains(across_blocks, "blocks of one launch are ordered by fences with atomics, or not at all"));
         CHECK(found(across_blocks_kernel<0>, 1, 64, 0, x.data()) == "");
         CHECK(found(neighbour_half_kernel<0>, 1, 64, 0, halves.data()) == "");
+        for (const unsigned reader : {0u, 1u})
+            CHECK(contains(found(next_half_kernel<0>, 1, 64, 0, halves.data(), reader), "race on shared memory"));
         CHECK(contains(found(plain_and_atomic_kernel<0>, 1, 64, 0, count.data()), "race on device memory"));
         CHECK(found(atomic_kernel<0>, 3, 64, 0, count.data()) == "");
     });

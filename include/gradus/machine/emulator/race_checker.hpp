@@ -32,7 +32,7 @@
 // with a - for branches that were not counted; examples/04_cuda_on_a_cpu.cpp explains the columns.
 // take_kernel_counts() has the single numbers, in a program that is linked with the checker.
 // Cost     62 times the plain emulator for a tiled product of 256 x 256 matrices, 25 times for the register-blocked one
-//          (g++ -O1; without the count of branches 54 and 18); 45 bytes for each byte of memory that kernels touch.
+//          (g++ -O1; without the count of branches 54 and 18); 50 bytes for each byte of memory that kernels touch.
 //          Blocks run one by one.
 #pragma once
 

@@ -10,12 +10,13 @@
 // A fence and then an atomic publish, at the atomic's address, what the thread did and knew before the fence; an atomic
 // at this address and then a fence take it over (PTX ISA, "Memory Consistency Model": release and acquire patterns).
 // __threadfence_block() does so within the block only.
-// For each word of 4 bytes these are kept: the last write; and of reads and of atomics four each, namely the last one,
-// and the last of another lane of the same warp, of another warp of the same block, and of another block. A later write
-// races with some earlier read exactly if it races with one of these, as long as all lanes of a warp meet together and
-// nobody uses fences; and so it is with a plain access and earlier atomics. Two plain writes that race are found at the
-// second. Of writes to different bytes of one word only the last is kept: with 16-bit elements a race may show in one
-// order of threads and not in another.
+// For each word of 4 bytes these are kept: the last write, and the last one before it to other bytes; and of reads and
+// of atomics four each, namely the last one, and the last of another lane of the same warp, of another warp of the same
+// block, and of another block. A later write races with some earlier read exactly if it races with one of these, as
+// long as all lanes of a warp meet together and nobody uses fences; and so it is with a plain access and earlier
+// atomics. Two plain writes that race are found at the second. With elements of less than 4 bytes something may be
+// forgotten (writes to four bytes of one word, reads of both halves by many): a race may then show in one order of
+// threads and not in another.
 #pragma once
 
 #include <cstdint>
@@ -65,7 +66,7 @@ struct RecentAccesses {
 };
 
 struct ShadowCell {
-    AccessRecord write;
+    AccessRecord write, write_beside;  // beside: to bytes of the word that the last write left alone
     RecentAccesses atomics, reads;
 };
 
@@ -321,11 +322,14 @@ inline bool compare_and_remember(ShadowCell& cell, const AccessRecord& now, bool
         compare(recent.in_other_block, earlier_wrote);
     };
     compare(cell.write, true);
+    compare(cell.write_beside, true);
     if (!now.is_atomic) compare_all(cell.atomics, true);
     if (is_write) compare_all(cell.reads, false);
     if (now.is_atomic) {
         cell.atomics.add(now);
     } else if (is_write) {
+        if ((cell.write.bytes & ~now.bytes) != 0) cell.write_beside = cell.write;
+        if ((cell.write_beside.bytes & ~now.bytes) == 0) cell.write_beside.block = 0;
         cell.write = now;
     } else {
         cell.reads.add(now);
