@@ -31,8 +31,9 @@
 // Lines come from addr2line (binutils) and need -g. GRADUS_EMULATOR_COUNTS=1 prints the counts when the program ends,
 // with a - for branches that were not counted; examples/04_cuda_on_a_cpu.cpp explains the columns.
 // take_kernel_counts() has the single numbers, in a program that is linked with the checker.
-// Cost     62 times the plain emulator for a tiled product of 256 x 256 matrices, 25 times for the register-blocked one
-//          (g++ -O1; without the count of branches 54 and 18); 50 bytes for each byte of memory that kernels touch.
+// Cost     70 times the plain emulator for a tiled product of 256 x 256 matrices, 21 times for the register-blocked one
+//          (benchmarks/emulator_cost.cpp built both ways, g++ -O1; without the count of branches 62 and 15); 50 bytes
+//          for each byte of memory that kernels touch.
 //          Blocks run one by one.
 #pragma once
 
