@@ -289,6 +289,27 @@ GRADUS_COLD int finish(const Options& o, const Dataset& test, const Evaluation& 
     return 0;
 }
 
+// Before the first epoch of a run that goes on, and after every epoch: the same for every T, since parameters are float.
+template <class D>
+GRADUS_COLD Status resume(const Options& o, const Settings& settings, Progress& progress, ModuleTree<float, D>& model,
+                          Sgd<float, D>& sgd) {
+    const Result<Checkpoint<float>> checkpoint = restore(o, settings, progress);
+    if (!checkpoint.ok()) return Failure{"cannot resume: " + checkpoint.error()};
+    load_state_dict(model, checkpoint.value().model);
+    load_velocities(sgd, checkpoint.value().velocities);
+    return Done{};
+}
+template <class D>
+GRADUS_COLD Status end_epoch(const Options& o, const Settings& settings, Progress& progress,
+                             ModuleTree<float, D>& model, Sgd<float, D>& sgd, EpochMetrics metrics,
+                             const Evaluation& evaluation, ProgressBar& bar) {
+    metrics.test_loss = evaluation.loss;
+    metrics.test_accuracy = evaluation.accuracy();
+    progress.history.push_back(metrics);
+    bar.finish(epoch_line(metrics, o.epochs));
+    return save(o, settings, progress, state_dict(model), host_velocities(sgd));
+}
+
 template <class T, class D>
 GRADUS_COLD int train(const Options& o, const DataPair& data) {
     const Settings settings = settings_of(o, data.train);
@@ -300,10 +321,8 @@ GRADUS_COLD int train(const Options& o, const DataPair& data) {
                             o);
     Progress& progress = training.progress;
     if (o.resume) {
-        const Result<Checkpoint<float>> checkpoint = restore(o, settings, progress);
-        if (!checkpoint.ok()) return complain("cannot resume: " + checkpoint.error());
-        load_state_dict(training.model, checkpoint.value().model);
-        load_velocities(training.sgd, checkpoint.value().velocities);
+        const Status resumed = resume<D>(o, settings, progress, training.model, training.sgd);
+        if (!resumed.ok()) return complain(resumed.error());
     }
 
     const ChannelStatistics normalisation = channel_statistics(data.train);
@@ -315,13 +334,10 @@ GRADUS_COLD int train(const Options& o, const DataPair& data) {
     if (progress.epoch == o.epochs) evaluation = evaluate(training.model, test_loader);  // resumed at the end
     while (progress.epoch < o.epochs) {
         ProgressBar bar(text("epoch ", progress.epoch + 1, "/", o.epochs), train_loader.images());
-        EpochMetrics metrics = train_epoch(training, train_loader, o, bar);
+        const EpochMetrics metrics = train_epoch(training, train_loader, o, bar);
         evaluation = evaluate(training.model, test_loader);
-        metrics.test_loss = evaluation.loss;
-        metrics.test_accuracy = evaluation.accuracy();
-        progress.history.push_back(metrics);
-        bar.finish(epoch_line(metrics, o.epochs));
-        const Status saved = save(o, settings, progress, state_dict(training.model), host_velocities(training.sgd));
+        const Status saved =
+            end_epoch<D>(o, settings, progress, training.model, training.sgd, metrics, evaluation, bar);
         if (!saved.ok()) return complain(saved.error());
     }
     return finish(o, data.test, evaluation, progress, settings,

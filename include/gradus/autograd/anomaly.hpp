@@ -33,11 +33,13 @@ inline void check_finite_element(std::string_view operation, std::string_view wh
     GRADUS_CHECK(std::isfinite(value), operation, ": ", what, " of shape ", shape, " holds ",
                  std::isnan(value) ? "a nan" : "an infinity", " at element ", i);
 }
+GRADUS_COLD inline void check_finite(std::string_view operation, std::string_view what, const Tensor<double>& x) {
+    const double* const values = x.data();
+    for (Index i = 0; i < x.numel(); ++i) check_finite_element(operation, what, x.shape(), i, values[i]);
+}
 template <class T, class D>
-void check_finite(std::string_view operation, std::string_view what, const Tensor<T, D>& x) {
-    const std::vector<T> values = x.to_vector();
-    for (std::size_t i = 0; i < values.size(); ++i)
-        check_finite_element(operation, what, x.shape(), static_cast<Index>(i), static_cast<double>(values[i]));
+GRADUS_COLD void check_finite(std::string_view operation, std::string_view what, const Tensor<T, D>& x) {
+    check_finite(operation, what, x.template to<Cpu>().template as<double>());
 }
 
 }  // namespace gradus::inline GRADUS_ABI

@@ -167,7 +167,7 @@ private:
     std::unique_ptr<Node> node_;
 };
 template <std::derived_from<Node> N, class... Arguments>
-NewNode<N> make_node(Arguments&&... arguments) {
+GRADUS_GLUE NewNode<N> make_node(Arguments&&... arguments) {
     return NewNode<N>(new N(std::forward<Arguments>(arguments)...));
 }
 
@@ -221,7 +221,7 @@ public:
     GRADUS_NOT_INLINE Variable& operator=(Variable&&) noexcept = default;
     GRADUS_NOT_INLINE ~Variable() {}
     // A leaf: data (requires_grad false) or a parameter (true).
-    explicit Variable(Tensor<T, D> value, bool requires_grad = false)
+    GRADUS_GLUE explicit Variable(Tensor<T, D> value, bool requires_grad = false)
         : value_(std::move(value)), place_(std::make_shared<Place<T, D>>(value_.shape())) {
         place_->requires_grad = requires_grad;
     }

@@ -38,7 +38,7 @@ public:
     GRADUS_NOT_INLINE Tensor& operator=(const Tensor&) = default;
     GRADUS_NOT_INLINE Tensor& operator=(Tensor&&) noexcept = default;
     GRADUS_NOT_INLINE ~Tensor() {}
-    explicit Tensor(const Shape& shape)  // uninitialised
+    GRADUS_GLUE explicit Tensor(const Shape& shape)  // uninitialised
         : shape_(shape), storage_(std::make_shared<Storage<D>>(static_cast<std::size_t>(shape.numel()) * sizeof(T))) {}
 
     static Tensor empty(const Shape& shape) { return Tensor(shape); }
@@ -55,7 +55,7 @@ public:
     static Tensor ones(const Shape& shape) { return full(shape, static_cast<T>(1)); }
     static Tensor scalar(T value) { return full({}, value); }
     // The elements in row-major order; their number must be the shape's.
-    static Tensor from(const Shape& shape, std::span<const T> values) {
+    GRADUS_COLD static Tensor from(const Shape& shape, std::span<const T> values) {
         GRADUS_CHECK(static_cast<Index>(values.size()) == shape.numel(), "tensor: shape ", shape, " needs ",
                      shape.numel(), " values, got ", values.size());
         Tensor x(shape);
@@ -125,7 +125,7 @@ public:
     Tensor clone() const { return to<D>(); }
     // A copy of the elements on another device.
     template <Device Other>
-    Tensor<T, Other> to() const {
+    GRADUS_GLUE Tensor<T, Other> to() const {
         GRADUS_CHECK(defined(), "tensor: copy of an undefined tensor");
         Tensor<T, Other> x(shape_);
         copy_bytes(Other{}, x.mutable_data(), D{}, data(), bytes());

@@ -42,7 +42,7 @@ inline double normalise(std::uint8_t pixel, double mean, double std) { return (p
 
 // Entry 256*c + x is byte x of channel c, normalised. Without statistics pixels become x/255.
 template <FloatingElement T>
-std::vector<T> normalisation_table(const ChannelStatistics& statistics, Index channels) {
+GRADUS_COLD std::vector<T> normalisation_table(const ChannelStatistics& statistics, Index channels) {
     const bool given = !statistics.mean.empty() || !statistics.std.empty();
     const std::size_t C = static_cast<std::size_t>(channels);
     GRADUS_CHECK(!given || (statistics.mean.size() == C && statistics.std.size() == C),

@@ -145,7 +145,7 @@ public:
     ~Prefetch() { stop(); }
 
     // The next item, which is the consumer's until it asks for another; nullptr after the last.
-    Item* next() {
+    GRADUS_GLUE Item* next() {
         const Index i = take();
         return i < 0 ? nullptr : &item(i);
     }

@@ -26,7 +26,7 @@ public:
     }
 
     using Module<T, D>::operator();
-    Variable<T, D> operator()(const Variable<T, D>& x, const Variable<T, D>& shortcut) {
+    GRADUS_GLUE Variable<T, D> operator()(const Variable<T, D>& x, const Variable<T, D>& shortcut) {
         const LayerScope scope(this->name());
         return this->observed(x, normalise(x, shortcut));
     }

@@ -40,7 +40,9 @@ public:
 
     GRADUS_GLUE Variable<T, D> forward(const Variable<T, D>& x) override { return conv2d(x, weight, bias, options_); }
     const char* type() const override { return "Conv2d"; }
-    Index macs(const Shape&, const Shape& output) const override { return output.numel() * fan_in(weight.shape()); }
+    GRADUS_COLD Index macs(const Shape&, const Shape& output) const override {
+        return output.numel() * fan_in(weight.shape());
+    }
 
     Variable<Sum<T>, D> weight, bias;
 

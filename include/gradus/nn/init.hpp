@@ -20,11 +20,11 @@ void constant_(Variable<P, D>& parameter, double value) {
     parameter.mutable_value().copy_from(Tensor<P, D>::full(parameter.shape(), static_cast<P>(value)));
 }
 template <FloatingElement P, Device D>
-void uniform_(Variable<P, D>& parameter, double bound, Generator& generator = default_generator()) {
+GRADUS_COLD void uniform_(Variable<P, D>& parameter, double bound, Generator& generator = default_generator()) {
     parameter.mutable_value().copy_from(Tensor<P, D>::uniform(parameter.shape(), -bound, bound, generator));
 }
 template <FloatingElement P, Device D>
-void normal_(Variable<P, D>& parameter, double std, Generator& generator = default_generator()) {
+GRADUS_COLD void normal_(Variable<P, D>& parameter, double std, Generator& generator = default_generator()) {
     std::vector<P> values(static_cast<std::size_t>(parameter.shape().numel()));
     for (P& value : values) value = static_cast<P>(std * generator.normal());
     parameter.mutable_value().copy_from(Tensor<P, D>::from(parameter.shape(), values));

@@ -27,7 +27,9 @@ public:
 
     GRADUS_GLUE Variable<T, D> forward(const Variable<T, D>& x) override { return linear(x, weight, bias); }
     const char* type() const override { return "Linear"; }
-    Index macs(const Shape& input, const Shape&) const override { return input[0] * weight.value().numel(); }
+    GRADUS_COLD Index macs(const Shape& input, const Shape&) const override {
+        return input[0] * weight.value().numel();
+    }
 
     Variable<Sum<T>, D> weight, bias;
 };

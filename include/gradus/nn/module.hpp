@@ -173,7 +173,7 @@ class Module : public ModuleTree<Sum<T>, D> {
 public:
     virtual Variable<T, D> forward(const Variable<T, D>& x) = 0;
 
-    Variable<T, D> operator()(const Variable<T, D>& x) {
+    GRADUS_GLUE Variable<T, D> operator()(const Variable<T, D>& x) {
         const LayerScope scope(this->name());
         return observed(x, forward(x));
     }

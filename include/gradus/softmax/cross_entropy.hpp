@@ -131,7 +131,7 @@ struct CrossEntropyData {
     Sum<T> on = 1, off = 0;
     std::int64_t ignore_index = 0;
 
-    CrossEntropyTargets<Sum<T>> targets() const {
+    GRADUS_GLUE CrossEntropyTargets<Sum<T>> targets() const {
         using S = Sum<T>;
         return {labels.get().defined() ? labels.get().template read<1>() : Vector<const std::int64_t>(nullptr, {0}),
                 soft.get().defined() ? soft.get().template read<2>() : Matrix<const S>(nullptr, {0, 0}),

@@ -48,9 +48,9 @@ Index count_correct(Matrix<const T> logits, Vector<const std::int64_t> labels, I
 
 // For tensors of any device: the share of rows with their label among the k highest scores.
 template <FloatingElement T, Device D>
-double accuracy(const Tensor<T, D>& logits, const Tensor<std::int64_t, D>& labels, Index k = 1) {
+GRADUS_GLUE double accuracy(const Tensor<T, D>& logits, const Tensor<std::int64_t, D>& labels, Index k = 1) {
     GRADUS_CHECK(labels.numel() > 0, "accuracy: no labels");
-    const Tensor<T, Cpu> host_logits = logits.template to<Cpu>();
+    const Tensor<double, Cpu> host_logits = logits.template to<Cpu>().template as<double>();  // one function for all T
     const Tensor<std::int64_t, Cpu> host_labels = labels.template to<Cpu>();
     const Index correct = count_correct(host_logits.template read<2>(), host_labels.template read<1>(), k);
     return static_cast<double>(correct) / static_cast<double>(labels.numel());

@@ -49,7 +49,7 @@ struct FileTensor {
 
 // For writing; the tensor must live until then.
 template <Element T>
-FileTensor file_tensor(std::string name, const Tensor<T, Cpu>& tensor) {
+GRADUS_COLD FileTensor file_tensor(std::string name, const Tensor<T, Cpu>& tensor) {
     const std::span<const T> elements(tensor.data(), static_cast<std::size_t>(tensor.numel()));
     return {std::move(name), dtype_of<T>(), {tensor.shape().begin(), tensor.shape().end()}, std::as_bytes(elements)};
 }
@@ -76,7 +76,7 @@ struct SafetensorsFile {
 
     // A copy of the tensor of that name. Fails where there is none or its type is not T.
     template <Element T>
-    Result<Tensor<T, Cpu>> tensor(std::string_view name) const {
+    GRADUS_COLD Result<Tensor<T, Cpu>> tensor(std::string_view name) const {
         const FileTensor* found = find(name);
         if (found == nullptr) return Failure{text(path, ": there is no '", name, "'")};
         if (found->dtype != dtype_of<T>())

@@ -2,8 +2,8 @@
 //                          type.
 //     Vec y = a * load(x) + b;   store(p, y);              + - * / and comparisons work lane by lane
 // g++ and clang turn these into SSE, AVX, AVX-512 or NEON at -O2, without a library; the square root and incomplete
-// vectors take intrinsics. Vectors never cross a function that is not inlined: how they are passed would depend on the
-// instruction set.
+// vectors take builtins of the compilers, those that <immintrin.h> wraps: that header alone takes 0.4 s to compile.
+// Vectors never cross a function that is not inlined: how they are passed would depend on the instruction set.
 #pragma once
 
 #include <bit>
@@ -12,9 +12,7 @@
 
 #include "gradus/core/shape.hpp"
 
-#if defined(__SSE2__)
-#include <immintrin.h>
-#elif defined(__aarch64__)
+#if defined(__aarch64__)
 #include <arm_neon.h>
 #endif
 
@@ -50,12 +48,14 @@ GRADUS_INLINE Vec broadcast(float value) { return value - Vec{}; }
 
 // Correctly rounded, NaN of a negative number. A loop over std::sqrt, which sets errno, would become a call a lane.
 GRADUS_INLINE Vec sqrt(Vec x) {
-#if defined(__AVX512F__)
-    return _mm512_maskz_sqrt_ps(0xffff, x);  // all lanes. Of _mm512_sqrt_ps g++ 12 warns: uninitialized
+#if defined(__AVX512F__) && defined(__clang__)
+    return __builtin_ia32_sqrtps512(x, 4);  // 4: round as is set, to the nearest
+#elif defined(__AVX512F__)
+    return __builtin_ia32_sqrtps512_mask(x, Vec{}, -1, 4);  // -1: all lanes
 #elif defined(__AVX__)
-    return _mm256_sqrt_ps(x);
+    return __builtin_ia32_sqrtps256(x);
 #elif defined(__SSE2__)
-    return _mm_sqrt_ps(x);
+    return __builtin_ia32_sqrtps(x);
 #elif defined(__aarch64__)
     return vsqrtq_f32(x);
 #else
@@ -71,7 +71,7 @@ GRADUS_INLINE void store_some(float* p, Vec v, Index count) {
         return;
     }
 #if defined(__AVX512F__)
-    _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << count) - 1), v);
+    __builtin_ia32_storeups512_mask(p, v, static_cast<unsigned short>((1u << count) - 1));
 #else
     alignas(sizeof(Vec)) float lanes[vec_floats];
     store(lanes, v);
@@ -88,7 +88,7 @@ GRADUS_INLINE void store_some(float* p, Vec v, Index count) {
 GRADUS_INLINE Vec load_some(const float* p, Index count) {
     if (count == vec_floats) return load(p);
 #if defined(__AVX512F__)
-    return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), p);
+    return __builtin_ia32_loadups512_mask(p, Vec{}, static_cast<unsigned short>((1u << count) - 1));
 #else
     alignas(sizeof(Vec)) float lanes[vec_floats] = {};
     float* to = lanes;
