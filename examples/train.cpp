@@ -289,7 +289,8 @@ GRADUS_COLD int finish(const Options& o, const Dataset& test, const Evaluation& 
     return 0;
 }
 
-// Before the first epoch of a run that goes on, and after every epoch: the same for every T, since parameters are float.
+// Before the first epoch of a run that goes on, and after every epoch. They are the same for every T, since parameters
+// are float.
 template <class D>
 GRADUS_COLD Status resume(const Options& o, const Settings& settings, Progress& progress, ModuleTree<float, D>& model,
                           Sgd<float, D>& sgd) {
